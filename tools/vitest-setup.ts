@@ -1,0 +1,13 @@
+/** vitest's global setup: one throw-away PostgreSQL server for all suites, unless TEST_DATABASE_URL names one. */
+import { findPostgres, startPostgres } from "./postgres.ts";
+
+/** Starts the server where PostgreSQL is installed, and gives the function that stops it. */
+export async function setup(): Promise<(() => Promise<void>) | undefined> {
+  if (process.env["TEST_DATABASE_URL"] !== undefined || findPostgres() === undefined) return undefined;
+  const server = await startPostgres();
+  process.env["TEST_DATABASE_URL"] = server.url;
+  return async () => {
+    delete process.env["TEST_DATABASE_URL"];
+    await server.stop();
+  };
+}
