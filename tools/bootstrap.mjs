@@ -22,6 +22,7 @@ const tasks = {
   generate: ["tools/generate.ts"],
   bench: ["tools/bench.ts"],
   pack: ["tools/pack.ts"],
+  release: ["tools/release.ts"],
 };
 
 function fail(line) {
@@ -41,7 +42,10 @@ function install() {
     console.error("protoloom: installing the npm packages of package-lock.json");
     const npm = process.env.npm_execpath?.endsWith(".js") ? [process.execPath, process.env.npm_execpath] : ["npm"];
     const options = ["ci", "--include=dev", "--include=optional", "--loglevel=error", "--no-audit", "--no-fund"];
-    const { status, error } = spawnSync(npm[0], [...npm.slice(1), ...options], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+    const { status, error } = spawnSync(npm[0], [...npm.slice(1), ...options], {
+      cwd: root,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     if (status !== 0) fail(`npm ci failed${error === undefined ? "" : `: ${error.message}`}`);
   }
   writeFileSync(stamp, hash);
@@ -53,7 +57,9 @@ function findNode() {
   if (existsSync(pinned)) return pinned;
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > minimum[0] || (major === minimum[0] && minor >= minimum[1])) return process.execPath;
-  return fail(`Node ${minimum.join(".")} or newer is needed on ${process.platform} ${process.arch}, this is ${process.versions.node}`);
+  return fail(
+    `Node ${minimum.join(".")} or newer is needed on ${process.platform} ${process.arch}, this is ${process.versions.node}`,
+  );
 }
 
 /**

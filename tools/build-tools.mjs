@@ -32,21 +32,31 @@ function build(name) {
   const { folder, main, version, variable } = tools[name];
   const cwd = join(root, folder);
   const [goMod, goSum] = ["go.mod", "go.sum"].map((file) => readFileSync(join(cwd, file), "utf8"));
-  const pinned = goMod.split("\n").map((line) => line.trim().split(" ")).find(([module]) => module === version)?.[1];
+  const pinned = goMod
+    .split("\n")
+    .map((line) => line.trim().split(" "))
+    .find(([module]) => module === version)?.[1];
   if (pinned === undefined) throw new Error(`${folder}/go.mod does not pin ${version}`);
   const flags = ["-trimpath", "-mod=readonly", "-buildvcs=false", "-ldflags", `-s -w -X ${variable}=${pinned}`];
 
   const stamp = join(bin, `.${name}`);
-  const hash = createHash("sha256").update([goMod, goSum, ...flags].join("\n")).digest("hex");
+  const hash = createHash("sha256")
+    .update([goMod, goSum, ...flags].join("\n"))
+    .digest("hex");
   if (existsSync(join(bin, name)) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash) {
     console.log(`${name} ${pinned}: already built`);
     return true;
   }
   console.log(`${name} ${pinned}: building`);
   const started = performance.now();
-  const { status, error } = spawnSync("go", ["build", ...flags, "-o", join(bin, name), main], { cwd, stdio: ["ignore", "inherit", "inherit"] });
+  const { status, error } = spawnSync("go", ["build", ...flags, "-o", join(bin, name), main], {
+    cwd,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   if (status !== 0) {
-    console.error(error?.code === "ENOENT" ? `${name}: Go is needed to build it, and is not on PATH` : `${name}: go build failed`);
+    console.error(
+      error?.code === "ENOENT" ? `${name}: Go is needed to build it, and is not on PATH` : `${name}: go build failed`,
+    );
     return false;
   }
   writeFileSync(stamp, hash);

@@ -80,7 +80,8 @@ async function freePort(): Promise<number> {
  */
 export async function startPostgres(): Promise<PostgresServer> {
   const programs = findPostgres();
-  if (programs === undefined) throw new Error("PostgreSQL is not installed: no initdb beside postgres on PATH or in /usr/lib/postgresql");
+  if (programs === undefined)
+    throw new Error("PostgreSQL is not installed: no initdb beside postgres on PATH or in /usr/lib/postgresql");
   const user = unprivileged();
   const folder = mkdtempSync(join(tmpdir(), "protoloom-postgres-"));
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
@@ -97,7 +98,15 @@ export async function startPostgres(): Promise<PostgresServer> {
     throw new Error(`initdb in ${folder} failed`, { cause });
   }
   const port = await freePort();
-  const settings = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "", max_connections: 200, fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
+  const settings = {
+    listen_addresses: "127.0.0.1",
+    port,
+    unix_socket_directories: "",
+    max_connections: 200,
+    fsync: "off",
+    synchronous_commit: "off",
+    full_page_writes: "off",
+  };
   const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
   const shell = spawn("/bin/sh", ["-c", supervisor, "sh", folder, programs.postgres, ...flags], {
     ...user,
@@ -145,7 +154,9 @@ async function ready(pids: AsyncIterator<string>, folder: string): Promise<numbe
     if (lines[0] === String(pid) && lines[7]?.trim() === "ready") return pid;
     await sleep(20);
   }
-  throw new Error(`PostgreSQL was not ready within ${readyTimeoutMs} ms: ${readFileSync(join(folder, "log"), "utf8").slice(-2000)}`);
+  throw new Error(
+    `PostgreSQL was not ready within ${readyTimeoutMs} ms: ${readFileSync(join(folder, "log"), "utf8").slice(-2000)}`,
+  );
 }
 
 if (import.meta.main) {

@@ -32,7 +32,10 @@ function comment(text: string | undefined): string {
 function handle(service: DescService, leading: string | undefined): string {
   const requests = service.methods.map((method) => {
     const fromPartial = `${typeScriptName(method.input)}.fromPartial`;
-    return { declared: `    readonly ${method.localName}: typeof ${fromPartial};`, value: `    ${method.localName}: ${fromPartial},` };
+    return {
+      declared: `    readonly ${method.localName}: typeof ${fromPartial};`,
+      value: `    ${method.localName}: ${fromPartial},`,
+    };
   });
   return [
     `${comment(leading)}export const ${service.name}: {`,
