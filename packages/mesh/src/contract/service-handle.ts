@@ -1,12 +1,12 @@
 import type { DescService } from "@bufbuild/protobuf";
 
 /** One method of a service as ts-proto describes it for grpc-js: names, kinds and codecs. */
-export interface MethodDefinition<Request = never, Response = unknown> {
+export interface MethodDefinition<Request = unknown, Response = unknown> {
   /** `/package.Service/Method`. */
   readonly path: string;
   readonly requestStream: boolean;
   readonly responseStream: boolean;
-  readonly requestSerialize: (value: Request) => Buffer;
+  readonly requestSerialize: (value: never) => Buffer;
   readonly requestDeserialize: (bytes: Buffer) => Request;
   readonly responseSerialize: (value: never) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => Response;
