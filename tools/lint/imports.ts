@@ -119,9 +119,8 @@ function judgePackage(root: string, file: string, specifier: string): string | u
 
 /** The dependencies that the package.json of a part declares; none where the part has no such file. */
 function dependencies(root: string, part: string, forTests: boolean): string[] {
-  const manifest = readManifest(join(root, part, "package.json"));
-  const fields = ["dependencies", "peerDependencies", ...(forTests ? ["devDependencies"] : [])] as const;
-  return fields.flatMap((field) => Object.keys(manifest[field] ?? {}));
+  const { dependencies, peerDependencies, devDependencies } = readManifest(join(root, part, "package.json"));
+  return Object.keys({ ...dependencies, ...peerDependencies, ...(forTests ? devDependencies : {}) });
 }
 
 interface Manifest {

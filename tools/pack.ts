@@ -1,0 +1,157 @@
+/**
+ * `npm run pack [-- name...]`: builds what other repositories install, by default all of it, and packs it into
+ * `dist/*.tgz`. A name is the last part of a package's (`contracts`); what it depends on is built and packed too.
+ *
+ * Each package is laid out in `dist/<name>/`: JavaScript and types in its `dist/`, and a package.json whose paths
+ * point there. Dependencies on others get a caret, so that a consumer has one copy of each; ours stay exact.
+ */
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "..");
+const dist = join(root, "dist");
+const scope = "@protoloom/";
+
+/** What is published, each after the packages that it depends on. */
+const folders = [
+  "gen/runtime",
+  "gen/contracts",
+  "packages/mesh",
+  "packages/edge",
+  "packages/registry",
+  "packages/testing",
+  "packages/cli",
+];
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly exports?: Readonly<Record<string, string>>;
+  readonly bin?: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+}
+
+/** A package to build: its folder in the repository, the folder it is laid out in, and its package.json. */
+interface Package {
+  readonly source: string;
+  readonly target: string;
+  readonly manifest: Manifest;
+}
+
+const packages: readonly Package[] = folders.map((folder) => {
+  const source = join(root, folder);
+  const manifest = JSON.parse(readFileSync(join(source, "package.json"), "utf8")) as Manifest;
+  return { source, target: join(dist, manifest.name.slice(scope.length)), manifest };
+});
+
+function ours(manifest: Manifest): readonly Package[] {
+  const names = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
+  return packages.filter((candidate) => names.includes(candidate.manifest.name));
+}
+
+/** The named packages and all of ours that they need, each after those. */
+function closure(names: readonly string[]): readonly Package[] {
+  const wanted = new Set<Package>();
+  const add = (item: Package): void => {
+    ours(item.manifest).forEach(add);
+    wanted.add(item);
+  };
+  for (const name of names) {
+    const found = packages.find(({ manifest }) => manifest.name === scope + name || manifest.name === name);
+    if (found === undefined)
+      throw new Error(`no package is called ${name}, there are: ${packages.map((item) => item.manifest.name).join(", ")}`);
+    add(found);
+  }
+  return packages.filter((item) => wanted.has(item));
+}
+
+/** `./src/x.ts` as the path of what tsc makes of it; any other path stays. */
+function compiled(path: string, extension: ".js" | ".d.ts"): string {
+  return path.startsWith("./src/") ? path.replace("./src/", "./dist/").replace(/\.ts$/, extension) : path;
+}
+
+/** The package.json of the published package. */
+function published(manifest: Manifest): object {
+  const exports = Object.entries(manifest.exports ?? {}).map(([key, path]) =>
+    path.endsWith(".ts") ? [key, { types: compiled(path, ".d.ts"), default: compiled(path, ".js") }] : [key, path],
+  );
+  const bin = Object.entries(manifest.bin ?? {}).map(([key, path]) => [key, compiled(path, ".js")]);
+  const dependencies = Object.entries(manifest.dependencies ?? {}).map(([name, range]) => [
+    name,
+    !name.startsWith(scope) && /^\d/.test(range) ? `^${range}` : range,
+  ]);
+  return {
+    ...manifest,
+    exports: Object.fromEntries(exports),
+    ...(bin.length > 0 && { bin: Object.fromEntries(bin) }),
+    dependencies: Object.fromEntries(dependencies),
+    files: ["dist"],
+    engines: { node: manifest.name === `${scope}contracts` ? ">=20.19" : ">=24.14" },
+  };
+}
+
+/** Where tsc finds the types of our packages that are built before this one: a source of theirs would be compiled into it. */
+function typePaths(item: Package, config: string): Record<string, string[]> {
+  const entries = ours(item.manifest).flatMap(({ manifest, target }) =>
+    Object.entries(manifest.exports ?? {})
+      .filter(([, path]) => path.endsWith(".ts"))
+      .map(([key, path]) => [join(manifest.name, key), [relative(config, join(target, compiled(path, ".d.ts")))]] as const),
+  );
+  return Object.fromEntries(entries.map(([key, [path]]) => [key, [path?.startsWith(".") === true ? path : `./${path}`]]));
+}
+
+/** Runs a program; what it says is shown if it fails, and then nothing more is packed. */
+function run(item: Package, command: string, args: readonly string[], cwd: string): void {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  if (status === 0) return;
+  console.error(`${stdout}${stderr}pack: ${command} failed for ${item.manifest.name}`);
+  process.exit(1);
+}
+
+function compile(item: Package): void {
+  const config = join(root, ".cache/pack", relative(dist, item.target));
+  mkdirSync(config, { recursive: true });
+  const path = (to: string): string => relative(config, to);
+  const tsconfig = {
+    extends: path(join(root, "tsconfig.json")),
+    compilerOptions: {
+      noEmit: false,
+      rewriteRelativeImportExtensions: true,
+      rootDir: path(join(item.source, "src")),
+      outDir: path(join(item.target, "dist")),
+      paths: typePaths(item, config),
+    },
+    include: [`${path(join(item.source, "src"))}/**/*.ts`],
+    exclude: [`${path(join(item.source, "src"))}/**/*.test.ts`],
+  };
+  writeFileSync(join(config, "tsconfig.json"), JSON.stringify(tsconfig, null, 2));
+  run(item, "tsc", ["-p", config], root);
+}
+
+/** Copies what tsc does not compile: the files beside the sources, the licence, and a README if the package has one. */
+function copy(item: Package): void {
+  const source = join(item.source, "src");
+  for (const file of globSync("**/*.*", { cwd: source })) {
+    if (!file.endsWith(".ts")) cpSync(join(source, file), join(item.target, "dist", file), { recursive: true });
+  }
+  for (const file of [join(root, "LICENSE"), ...globSync(join(item.source, "README.md"))])
+    cpSync(file, join(item.target, file.slice(dirname(file).length + 1)));
+}
+
+function pack(item: Package): string {
+  const { name, version, bin } = item.manifest;
+  rmSync(item.target, { recursive: true, force: true });
+  compile(item);
+  copy(item);
+  for (const path of Object.values(bin ?? {})) chmodSync(join(item.target, compiled(path, ".js")), 0o755);
+  writeFileSync(join(item.target, "package.json"), `${JSON.stringify(published(item.manifest), null, 2)}\n`);
+  run(item, "npm", ["pack", "--silent", "--pack-destination", dist], item.target);
+  return join("dist", `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
+}
+
+const names = process.argv.slice(2);
+if (names.length === 0) rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+for (const item of closure(names.length > 0 ? names : packages.map(({ manifest }) => manifest.name))) console.log(pack(item));
