@@ -104,7 +104,6 @@ export async function startPostgres(): Promise<PostgresServer> {
     unix_socket_directories: "",
     max_connections: 200,
     fsync: "off",
-    synchronous_commit: "off",
     full_page_writes: "off",
   };
   const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
@@ -120,15 +119,21 @@ export async function startPostgres(): Promise<PostgresServer> {
 async function serverOf(shell: ChildProcess, folder: string, url: string): Promise<PostgresServer> {
   const { stdin, stdout } = shell;
   if (stdin === null || stdout === null) throw new Error("the shell has no pipes");
-  stdin.on("error", () => undefined); // The shell is gone: the wait below says so.
+  stdin.on("error", () => undefined); // The shell is gone: `exited` says so.
   const exited = new Promise<void>((resolve) => shell.once("exit", () => resolve()));
   const pids = createInterface({ input: stdout })[Symbol.asyncIterator]();
-  let pid = await ready(pids, folder);
-
   const stop = async (): Promise<void> => {
     stdin.end();
     await exited;
   };
+
+  let pid = 0;
+  try {
+    pid = await ready(pids, folder);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     url,
     get pid(): number {
@@ -147,16 +152,15 @@ async function serverOf(shell: ChildProcess, folder: string, url: string): Promi
 async function ready(pids: AsyncIterator<string>, folder: string): Promise<number> {
   const { value } = await pids.next();
   const pid = Number(value);
+  const file = join(folder, "data/postmaster.pid");
   const deadline = performance.now() + readyTimeoutMs;
   while (performance.now() < deadline) {
-    const file = join(folder, "data/postmaster.pid");
     const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
     if (lines[0] === String(pid) && lines[7]?.trim() === "ready") return pid;
     await sleep(20);
   }
-  throw new Error(
-    `PostgreSQL was not ready within ${readyTimeoutMs} ms: ${readFileSync(join(folder, "log"), "utf8").slice(-2000)}`,
-  );
+  const log = readFileSync(join(folder, "log"), "utf8");
+  throw new Error(`PostgreSQL was not ready within ${readyTimeoutMs} ms: ${log.slice(-2000)}`);
 }
 
 if (import.meta.main) {

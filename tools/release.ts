@@ -8,7 +8,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
-const root = resolve(import.meta.dirname, "..");
+const repository = resolve(import.meta.dirname, "..");
 const folder = "proto/released";
 /** The contracts of others that depend on us. Policy options may change until the first release of the mesh itself. */
 const contracts = ["proto/user", "proto/product"];
@@ -20,7 +20,7 @@ export interface Release {
 }
 
 /** The last release, or undefined before the first. */
-export function lastRelease(): Release | undefined {
+export function lastRelease(root: string = repository): Release | undefined {
   const [path, ...others] = globSync(`${folder}/contracts-*.binpb`, { cwd: root });
   if (path === undefined) return undefined;
   if (others.length > 0) throw new Error(`${folder} holds more than one released contract: ${[path, ...others].join(", ")}`);
@@ -39,9 +39,9 @@ function line(version: string): string {
 }
 
 /** Writes the contracts of this moment as the last release. Throws where that would break its users, or nothing is new. */
-export function release(): Release {
+export function release(root: string = repository): Release {
   const { version } = JSON.parse(readFileSync(join(root, "gen/contracts/package.json"), "utf8")) as { version: string };
-  const last = lastRelease();
+  const last = lastRelease(root);
   if (last !== undefined) {
     if (version.localeCompare(last.version, "en", { numeric: true }) <= 0) {
       throw new Error(`version ${version} of gen/contracts/package.json is not after ${last.version}, the last release`);
