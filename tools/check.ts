@@ -4,7 +4,7 @@
  * by a program: formats and fixable lint findings.
  */
 import { spawnSync } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { generate, outputs } from "./generate.ts";
@@ -82,7 +82,7 @@ const unknown = names.filter((name) => !checks.some((check) => check.name === na
 if (unknown.length > 0)
   throw new Error(`no check is called ${unknown.join(", ")}, there are: ${checks.map(({ name }) => name).join(", ")}`);
 
-let failed = 0;
+const failed: string[] = [];
 const wanted = checks.filter(({ name }) => names.length === 0 || names.includes(name));
 for (const { name, run, fix } of wanted) {
   if (args.includes("--fix")) fix?.();
@@ -91,8 +91,11 @@ for (const { name, run, fix } of wanted) {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${findings === "" ? "ok    " : "FAILED"} ${name} (${seconds} s)`);
   if (findings === "") continue;
-  failed += 1;
+  failed.push(name);
   console.log(findings.replaceAll(/^/gm, "       "));
 }
-console.log(`checks: ${wanted.length - failed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+const passed = wanted.map(({ name }) => name).filter((name) => !failed.includes(name));
+mkdirSync(join(root, ".cache"), { recursive: true });
+writeFileSync(join(root, ".cache/check.json"), JSON.stringify({ passed, failed }));
+console.log(`checks: ${passed.length} passed, ${failed.length} failed`);
+process.exitCode = failed.length === 0 ? 0 : 1;
