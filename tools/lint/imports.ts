@@ -13,11 +13,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "packages/mesh": ["protos"],
   "packages/edge": ["mesh", "protos"],
   "packages/registry": ["mesh", "protos"],
-  "packages/testing": ["mesh", "protos"],
+  "packages/testing": ["cli", "mesh", "protos"],
   "packages/cli": ["mesh", "protos"],
   services: ["mesh", "protos", "contracts"],
   "test/fixture": ["mesh", "protos", "fixture"],
   test: ["testing", "cli", "mesh", "protos", "contracts", "fixture"],
+  examples: ["mesh", "protos", "contracts"],
   bench: ["testing", "cli", "mesh", "protos", "contracts", "fixture"],
   tools: [],
 };

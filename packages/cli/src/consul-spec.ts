@@ -1,0 +1,50 @@
+import type { Environment } from "@protoloom/mesh";
+import type { ProcessSpec, ReadyReport } from "./process-spec.ts";
+
+/** Ports of a Consul agent; all are on 127.0.0.1. */
+export interface ConsulPorts {
+  readonly http: number;
+  readonly grpc: number;
+  readonly server: number;
+  readonly serfLan: number;
+  readonly serfWan: number;
+}
+
+/** What the agent needs. */
+export interface ConsulOptions {
+  /** Path of the `consul` program. */
+  readonly program: string;
+  readonly ports: ConsulPorts;
+  /** Where it keeps its state. Undefined: nowhere (`-dev`). */
+  readonly dataDir?: string;
+  readonly env: Environment;
+}
+
+/**
+ * A single Consul server, as `consul agent -dev` is one, on ports that are given. It is ready when it has elected itself
+ * (https://developer.hashicorp.com/consul/docs/agent/config/cli-flags).
+ */
+export function consulSpec({ program, ports, dataDir, env }: ConsulOptions): ProcessSpec {
+  const address = `127.0.0.1:${ports.http}`;
+  const state = dataDir === undefined ? ["-dev"] : ["-server", "-bootstrap-expect=1", `-data-dir=${dataDir}`, "-node=protoloom"];
+  const listen = ["-bind=127.0.0.1", "-client=127.0.0.1", "-dns-port=-1", "-grpc-tls-port=-1"];
+  const own = [`-http-port=${ports.http}`, `-grpc-port=${ports.grpc}`, `-server-port=${ports.server}`];
+  const gossip = [`-serf-lan-port=${ports.serfLan}`, `-serf-wan-port=${ports.serfWan}`];
+  return {
+    name: "registry",
+    command: [program, "agent", ...state, ...listen, ...own, ...gossip, "-log-level=warn"],
+    env,
+    probe: (signal) => hasLeader(address, signal),
+  };
+}
+
+async function hasLeader(address: string, signal: AbortSignal): Promise<ReadyReport | undefined> {
+  try {
+    const answer = await fetch(`http://${address}/v1/status/leader`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(1_000)]),
+    });
+    return answer.ok && (await answer.json()) !== "" ? { address } : undefined;
+  } catch {
+    return undefined; // Not listening yet; the process itself is watched by whoever waits.
+  }
+}
