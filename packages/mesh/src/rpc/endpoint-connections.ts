@@ -1,0 +1,185 @@
+import type { Clock } from "../base/clock.ts";
+import type { Endpoint } from "../base/endpoint.ts";
+import type { Logger } from "../base/logger.ts";
+import type { MeshError } from "../base/mesh-error.ts";
+import type { Meter } from "../base/meter.ts";
+import { fullJitterMs } from "../base/random.ts";
+import type { Random } from "../base/random.ts";
+import { fromNodeError } from "./from-node-error.ts";
+import { Http2Connection } from "./http2-connection.ts";
+import type { ConnectionOwner } from "./http2-connection.ts";
+import type { TransportSettings } from "./transport-settings.ts";
+
+/** What connections and calls need of the process. */
+export interface RpcContext {
+  readonly settings: TransportSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** A call that waits for a connection. */
+export interface ConnectionWaiter {
+  /** There is room: the stream has to be opened at once. */
+  onConnection(connection: Http2Connection): void;
+  /** There will be none: the call was never sent. */
+  onConnectionFailed(error: MeshError): void;
+}
+
+// A connection that breaks sooner counts as a failed attempt to connect: a peer that crashes at each call is not stormed.
+const steadyAfterMs = 1_000;
+
+/**
+ * The connections to one endpoint, opened when calls need them: one, and more only while all are at the peer's stream
+ * limit. After a failure the next attempt waits (50 ms to 2 s, full jitter); calls fail at once meanwhile, as never sent.
+ * States: open, and closed for good after `close`.
+ */
+export class EndpointConnections implements ConnectionOwner {
+  readonly endpoint: Endpoint;
+  readonly #context: RpcContext;
+  readonly #onIdle: () => void;
+  readonly #connections: Http2Connection[] = [];
+  readonly #draining = new Set<Http2Connection>();
+  readonly #waiters = new Set<ConnectionWaiter>();
+  readonly #readyAtMs = new WeakMap<Http2Connection, number>();
+  #discarded = false;
+  #failures = 0;
+  #nextAttemptMs = 0;
+  #lastError: MeshError | undefined;
+  #keepaliveAfterMs: number;
+
+  /** `onIdle` is called whenever the last call here has ended. */
+  constructor(endpoint: Endpoint, context: RpcContext, onIdle: () => void) {
+    this.endpoint = endpoint;
+    this.#context = context;
+    this.#onIdle = onIdle;
+    this.#keepaliveAfterMs = context.settings.keepaliveAfterMs;
+  }
+
+  /** True: no call is in flight or waiting. */
+  get isIdle(): boolean {
+    return this.#waiters.size === 0 && this.#connections.every(({ streams }) => streams === 0);
+  }
+
+  /** A connection that takes a call right now, or undefined: then `wait`. */
+  ready(): Http2Connection | undefined {
+    for (const connection of this.#connections) if (connection.hasRoom) return connection;
+    return undefined;
+  }
+
+  /** Waits for a connection; opens one if that may help. Gives the error, and does not wait, while the back-off lasts. */
+  wait(waiter: ConnectionWaiter): MeshError | undefined {
+    if (!this.#connections.some(({ isConnecting }) => isConnecting)) this.#connectMore();
+    if (this.#connections.length === 0) return this.#lastError ?? fromNodeError(undefined, this.endpoint.key);
+    this.#waiters.add(waiter);
+    return undefined;
+  }
+
+  /** The call waits no longer. */
+  stopWaiting(waiter: ConnectionWaiter): void {
+    this.#waiters.delete(waiter);
+  }
+
+  /** Closes each connection when its calls have ended, and opens no other. */
+  drain(): void {
+    this.#discarded = true;
+    for (const connection of [...this.#connections]) connection.drain();
+  }
+
+  /** Closes everything; calls in flight and waiting fail. */
+  close(error: MeshError): void {
+    this.#discarded = true;
+    for (const connection of [...this.#connections, ...this.#draining]) connection.destroy(error);
+    this.#failWaiters(error);
+  }
+
+  onReady(connection: Http2Connection): void {
+    const { clock, logger, meter } = this.#context;
+    this.#readyAtMs.set(connection, clock.monotonicMs());
+    meter.count("mesh_rpc_connections_total", { result: "ready" });
+    if (this.#lastError !== undefined) logger.info({ endpoint: this.endpoint.key }, "the endpoint can be reached again");
+    this.#lastError = undefined;
+    this.onRoom(connection);
+  }
+
+  onRoom(connection: Http2Connection): void {
+    for (const waiter of this.#waiters) {
+      if (!connection.hasRoom) break;
+      this.#waiters.delete(waiter);
+      waiter.onConnection(connection);
+    }
+    // A new connection was full before all were served.
+    if (this.#waiters.size > 0 && !this.#connections.some(({ isConnecting }) => isConnecting)) this.#connectMore();
+    if (connection.streams === 0 && this.isIdle) this.#onIdle();
+  }
+
+  onDraining(connection: Http2Connection): void {
+    this.#remove(connection);
+    this.#draining.add(connection);
+    this.#serveWaiters();
+  }
+
+  onClosed(connection: Http2Connection, error: MeshError, wasReady: boolean): void {
+    const { clock, meter } = this.#context;
+    const wasDraining = this.#draining.delete(connection);
+    this.#remove(connection);
+    if (!wasDraining) {
+      meter.count("mesh_rpc_connections_total", { result: wasReady ? "lost" : "failed" });
+      const readyAtMs = this.#readyAtMs.get(connection);
+      const steady = readyAtMs !== undefined && clock.monotonicMs() - readyAtMs >= steadyAfterMs;
+      if (steady) this.#failures = 0;
+      else this.#backOff(error);
+    }
+    this.#serveWaiters();
+    if (this.isIdle) this.#onIdle();
+  }
+
+  /** After a connection has gone: those who wait get another, or are sent away. */
+  #serveWaiters(): void {
+    if (this.#waiters.size === 0 || this.#connections.length > 0) return;
+    this.#connectMore();
+    if (this.#connections.length === 0) this.#failWaiters(this.#lastError ?? fromNodeError(undefined, this.endpoint.key));
+  }
+
+  #connectMore(): void {
+    const { clock, settings } = this.#context;
+    const allowed = !this.#discarded && clock.monotonicMs() >= this.#nextAttemptMs;
+    if (allowed && this.#connections.length < settings.maxConnectionsPerEndpoint) this.#connect();
+  }
+
+  #connect(): void {
+    const { settings, clock, random } = this.#context;
+    const options = { settings, clock, random, keepaliveAfterMs: this.#keepaliveAfterMs };
+    try {
+      this.#connections.push(new Http2Connection(this.endpoint, this, options));
+    } catch (cause) {
+      // The registry can list what is no address at all.
+      this.#backOff(fromNodeError(cause, this.endpoint.key));
+    }
+  }
+
+  #backOff(error: MeshError): void {
+    const { clock, logger, random, settings } = this.#context;
+    if (this.#lastError === undefined)
+      logger.warn({ endpoint: this.endpoint.key, err: error.detail }, "no connection to the endpoint");
+    this.#lastError = error;
+    const backoff = { baseMs: settings.reconnectBaseMs, maxMs: settings.reconnectMaxMs };
+    this.#nextAttemptMs = clock.monotonicMs() + fullJitterMs(this.#failures, backoff, random);
+    this.#failures++;
+  }
+
+  #remove(connection: Http2Connection): void {
+    if (connection.tooManyPings)
+      this.#keepaliveAfterMs = Math.max(this.#keepaliveAfterMs, this.#context.settings.keepaliveToleratedMs);
+    const index = this.#connections.indexOf(connection);
+    if (index >= 0) this.#connections.splice(index, 1);
+  }
+
+  #failWaiters(error: MeshError): void {
+    for (const waiter of [...this.#waiters]) {
+      this.#waiters.delete(waiter);
+      waiter.onConnectionFailed(error);
+    }
+  }
+}

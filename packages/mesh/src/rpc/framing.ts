@@ -1,0 +1,124 @@
+import { gunzipSync } from "node:zlib";
+import { Code } from "../base/code.ts";
+import { MeshError } from "../base/mesh-error.ts";
+
+const prefixBytes = 5;
+
+/** A message with gRPC's prefix in front of it: one flag byte (0: not compressed) and four bytes of length. */
+export function frameMessage(message: Uint8Array): Buffer {
+  const length = message.length;
+  const frame = Buffer.allocUnsafe(prefixBytes + length);
+  frame[0] = 0;
+  frame[1] = length >>> 24;
+  frame[2] = length >>> 16;
+  frame[3] = length >>> 8;
+  frame[4] = length;
+  frame.set(message, prefixBytes);
+  return frame;
+}
+
+/** Cuts the bytes of an answer into messages, whatever the sizes of the chunks. A message within one chunk is not copied. */
+export class FrameDecoder {
+  readonly #maxBytes: number;
+  readonly #encoding: string | undefined;
+  /** What has come of a prefix that was cut. */
+  #prefix: Buffer | undefined;
+  #prefixFilled = 0;
+  /** The message that is being filled. */
+  #body: Buffer | undefined;
+  #bodyFilled = 0;
+  #compressed = false;
+
+  /** `encoding` is the answer's `grpc-encoding`. */
+  constructor(maxBytes: number, encoding: string | undefined) {
+    this.#maxBytes = maxBytes;
+    this.#encoding = encoding;
+  }
+
+  /** True between the first and the last byte of a message. */
+  get inMessage(): boolean {
+    return this.#body !== undefined || this.#prefixFilled > 0;
+  }
+
+  /**
+   * Takes the next bytes and gives each message that they complete. Throws MeshError: RESOURCE_EXHAUSTED for a message
+   * above the limit, before it is stored; INTERNAL for one that breaks the protocol.
+   */
+  push(chunk: Buffer, onMessage: (message: Buffer) => void): void {
+    let offset = 0;
+    while (offset < chunk.length || this.#body?.length === 0) {
+      if (this.#body !== undefined) {
+        offset += this.#fillBody(this.#body, chunk, offset);
+        if (this.#bodyFilled === this.#body.length) onMessage(this.#finish(this.#body));
+        continue;
+      }
+      const left = chunk.length - offset;
+      if (this.#prefixFilled === 0 && left >= prefixBytes) {
+        const length = this.#readPrefix(chunk, offset);
+        offset += prefixBytes;
+        if (length <= chunk.length - offset) {
+          onMessage(this.#finish(chunk.subarray(offset, offset + length)));
+          offset += length;
+        } else this.#body = Buffer.allocUnsafe(length);
+      } else offset += this.#fillPrefix(chunk, offset);
+    }
+  }
+
+  #fillBody(body: Buffer, chunk: Buffer, offset: number): number {
+    const copied = chunk.copy(body, this.#bodyFilled, offset);
+    this.#bodyFilled += copied;
+    return copied;
+  }
+
+  #fillPrefix(chunk: Buffer, offset: number): number {
+    this.#prefix ??= Buffer.allocUnsafe(prefixBytes);
+    const copied = chunk.copy(this.#prefix, this.#prefixFilled, offset);
+    this.#prefixFilled += copied;
+    if (this.#prefixFilled === prefixBytes) {
+      this.#prefixFilled = 0;
+      this.#body = Buffer.allocUnsafe(this.#readPrefix(this.#prefix, 0));
+    }
+    return copied;
+  }
+
+  #readPrefix(bytes: Buffer, offset: number): number {
+    const flag = bytes[offset] as number;
+    if (flag > 1) throw malformed(`a message of the answer has the unknown flag ${flag}`);
+    this.#compressed = flag === 1;
+    if (this.#compressed && this.#encoding !== "gzip") {
+      throw malformed(
+        `a message of the answer is compressed, but its grpc-encoding is ${this.#encoding ?? "missing"}; gzip is supported`,
+      );
+    }
+    const length = bytes.readUInt32BE(offset + 1);
+    if (length > this.#maxBytes) throw tooLarge(length, this.#maxBytes);
+    return length;
+  }
+
+  #finish(message: Buffer): Buffer {
+    this.#body = undefined;
+    this.#bodyFilled = 0;
+    return this.#compressed ? inflate(message, this.#maxBytes) : message;
+  }
+}
+
+function inflate(message: Buffer, maxBytes: number): Buffer {
+  if (message.length === 0) return message;
+  try {
+    return gunzipSync(message, { maxOutputLength: maxBytes });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(undefined, maxBytes);
+    throw malformed("a message of the answer cannot be inflated", cause);
+  }
+}
+
+function tooLarge(length: number | undefined, maxBytes: number): MeshError {
+  const size = length === undefined ? "more than that when inflated" : `${length} bytes`;
+  return new MeshError(Code.RESOURCE_EXHAUSTED, `a message of the answer has ${size}; the limit is ${maxBytes} bytes`, {
+    reason: "TOO_LARGE",
+  });
+}
+
+function malformed(detail: string, cause?: unknown): MeshError {
+  return new MeshError(Code.INTERNAL, detail, { cause });
+}

@@ -1,0 +1,315 @@
+import { connect as connectHttp2, constants } from "node:http2";
+import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionOptions, IncomingHttpHeaders, Settings } from "node:http2";
+import { connect as connectTcp } from "node:net";
+import type { Socket } from "node:net";
+import type { Clock } from "../base/clock.ts";
+import { Code } from "../base/code.ts";
+import type { Endpoint } from "../base/endpoint.ts";
+import { MeshError } from "../base/mesh-error.ts";
+import type { Random } from "../base/random.ts";
+import { fromNodeError, fromResetCode } from "./from-node-error.ts";
+import type { AttemptFailure } from "./from-node-error.ts";
+import type { RawHeaders } from "./headers.ts";
+import type { TransportSettings } from "./transport-settings.ts";
+
+/**
+ * Where a connection stands.
+ * - `connecting`: until the peer's first SETTINGS frame has come.
+ * - `ready`: takes calls.
+ * - `draining`: takes no more; ends when its calls have (GOAWAY, age, or the endpoint has left its set).
+ * - `closed`: for good; `error` says why.
+ */
+type State =
+  | { readonly name: "connecting"; readonly stopTimer: () => void }
+  | { readonly name: "ready"; readonly stopAge: () => void }
+  | { readonly name: "draining" }
+  | { readonly name: "closed"; readonly error: MeshError };
+
+/** What a connection tells the one that opened it. */
+export interface ConnectionOwner {
+  /** It takes calls. */
+  onReady(connection: Http2Connection): void;
+  /** A call has ended: there is room for another. */
+  onRoom(connection: Http2Connection): void;
+  /** It takes no more calls; those that it has go on. */
+  onDraining(connection: Http2Connection): void;
+  /** It is gone. `wasReady` is false if it never took calls. */
+  onClosed(connection: Http2Connection, error: MeshError, wasReady: boolean): void;
+}
+
+/** What a stream tells its call. `onClose` comes last, and always. */
+export interface StreamListener {
+  onHeaders(headers: IncomingHttpHeaders, raw: RawHeaders, endOfStream: boolean): void;
+  onData(chunk: Buffer): void;
+  onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void;
+  onDrain(): void;
+  /** The stream is over; `failure` says how, for a call that has not ended by itself. */
+  onClose(failure: AttemptFailure): void;
+}
+
+// One set of functions for all streams: they find their call on the stream, so a call needs no closures.
+const listenerOf: unique symbol = Symbol("listener");
+const connectionOf: unique symbol = Symbol("connection");
+const errorOf: unique symbol = Symbol("error");
+
+/** A stream of a connection. */
+export interface CallStream extends ClientHttp2Stream {
+  [listenerOf]?: StreamListener;
+  [connectionOf]?: Http2Connection;
+  [errorOf]?: Error;
+}
+
+function onResponse(this: CallStream, headers: IncomingHttpHeaders, flags: number, raw?: RawHeaders): void {
+  this[listenerOf]?.onHeaders(headers, raw ?? [], (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
+}
+
+function onData(this: CallStream, chunk: Buffer): void {
+  this[listenerOf]?.onData(chunk);
+}
+
+function onTrailers(this: CallStream, headers: IncomingHttpHeaders, _flags: number, raw?: RawHeaders): void {
+  this[listenerOf]?.onTrailers(headers, raw ?? []);
+}
+
+function onDrain(this: CallStream): void {
+  this[listenerOf]?.onDrain();
+}
+
+function onError(this: CallStream, error: Error): void {
+  this[errorOf] = error;
+}
+
+function onClose(this: CallStream): void {
+  this[connectionOf]?.streamClosed(this, this[listenerOf], this[errorOf]);
+}
+
+/** One HTTP/2 connection to an endpoint. Made by `EndpointConnections`, which owns it. Throws if the endpoint is no address. */
+export class Http2Connection {
+  readonly #endpoint: Endpoint;
+  readonly #settings: TransportSettings;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #owner: ConnectionOwner;
+  readonly #socket: Socket;
+  readonly #session: ClientHttp2Session;
+  #state: State;
+  #streams = 0;
+  #maxStreams = 0;
+  #lastStreamId = Number.POSITIVE_INFINITY;
+  #stopKeepalive: (() => void) | undefined;
+  #keepaliveAfterMs: number;
+  #bytesRead = 0;
+  #quietSinceMs = 0;
+  /** True once the peer has complained of too many PINGs. */
+  tooManyPings = false;
+
+  constructor(
+    endpoint: Endpoint,
+    owner: ConnectionOwner,
+    options: {
+      readonly settings: TransportSettings;
+      readonly clock: Clock;
+      readonly random: Random;
+      readonly keepaliveAfterMs: number;
+    },
+  ) {
+    const { settings, clock, random, keepaliveAfterMs } = options;
+    this.#endpoint = endpoint;
+    this.#owner = owner;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#random = random;
+    this.#keepaliveAfterMs = keepaliveAfterMs;
+    const authority = new URL(`http://${endpoint.key}`);
+    this.#socket = connectTcp({ host: endpoint.host, port: endpoint.port, noDelay: true });
+    // Before node:http2 listens: streams that it closes then find the state closed.
+    this.#socket.once("error", (error) => this.#end(fromNodeError(error, endpoint.key)));
+    this.#socket.once("close", () => this.#end(undefined));
+    this.#session = this.#createSession(authority);
+    const stopTimer = clock.after(settings.connectTimeoutMs, () => {
+      this.destroy(fromNodeError(new Error(`no HTTP/2 settings within ${settings.connectTimeoutMs} ms`), endpoint.key));
+    });
+    this.#state = { name: "connecting", stopTimer };
+  }
+
+  /** True: `open` may be called. */
+  get hasRoom(): boolean {
+    return this.#state.name === "ready" && this.#streams < this.#maxStreams && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** `:authority` of its requests. */
+  get authority(): string {
+    return this.#endpoint.key;
+  }
+
+  get isConnecting(): boolean {
+    return this.#state.name === "connecting";
+  }
+
+  /** True: it takes calls, though it may be full. */
+  get isReady(): boolean {
+    return this.#state.name === "ready" && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** Calls in flight. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  /** Opens a stream. Only with `hasRoom`. The listener hears of everything, at the earliest in the next tick. */
+  open(headers: string[], listener: StreamListener): CallStream {
+    const stream: CallStream = this.#session.request(headers, { endStream: false });
+    this.#streams++;
+    stream[listenerOf] = listener;
+    stream[connectionOf] = this;
+    stream.on("response", onResponse);
+    stream.on("data", onData);
+    stream.on("trailers", onTrailers);
+    stream.on("drain", onDrain);
+    stream.on("error", onError);
+    stream.on("close", onClose);
+    if (this.#stopKeepalive === undefined) this.#startKeepalive();
+    return stream;
+  }
+
+  /** Called by the streams of this connection when they close. */
+  streamClosed(stream: CallStream, listener: StreamListener | undefined, error: Error | undefined): void {
+    this.#streams--;
+    listener?.onClose(this.#failureOf(stream, error));
+    if (this.#state.name === "ready") this.#owner.onRoom(this);
+  }
+
+  /** Takes no more calls, and closes when those in flight have ended. */
+  drain(): void {
+    if (this.#state.name === "connecting") {
+      this.destroy(fromNodeError(new Error("no longer needed"), this.#endpoint.key));
+    } else if (this.#state.name === "ready") {
+      this.#transition({ name: "draining" });
+      this.#session.close();
+      this.#owner.onDraining(this);
+    }
+  }
+
+  /** Closes at once; calls in flight fail with UNAVAILABLE. */
+  destroy(error: MeshError): void {
+    this.#end(error);
+    this.#session.destroy();
+    this.#socket.destroy();
+  }
+
+  #createSession(authority: URL): ClientHttp2Session {
+    const { streamWindowBytes, connectionWindowBytes } = this.#settings;
+    const options: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
+      createConnection: () => this.#socket,
+      settings: { enablePush: false, initialWindowSize: streamWindowBytes },
+      // In megabytes. node:http2 refuses streams above it; windows and deadlines bound the memory here.
+      maxSessionMemory: 4_096,
+      // Metadata may repeat any name.
+      strictSingleValueFields: false,
+    };
+    const session = connectHttp2(authority, options);
+    session.once("connect", () => {
+      if (!session.destroyed) session.setLocalWindowSize(connectionWindowBytes);
+    });
+    session.on("remoteSettings", (remote: Settings) => this.#onSettings(remote));
+    session.on("goaway", (code, lastStreamId, data) => this.#onGoaway(code, lastStreamId, data));
+    session.on("error", (error) => this.#end(fromNodeError(error, this.#endpoint.key)));
+    session.once("close", () => this.#end(undefined));
+    return session;
+  }
+
+  #transition(next: State): void {
+    const state = this.#state;
+    if (state.name === "connecting") state.stopTimer();
+    else if (state.name === "ready") state.stopAge();
+    this.#state = next;
+  }
+
+  #onSettings(remote: Settings): void {
+    this.#maxStreams = remote.maxConcurrentStreams ?? Number.POSITIVE_INFINITY;
+    if (this.#state.name === "connecting") {
+      const { maxConnectionAgeMs, maxConnectionAgeJitter } = this.#settings;
+      const ageMs = maxConnectionAgeMs * (1 + maxConnectionAgeJitter * (2 * this.#random() - 1));
+      this.#transition({ name: "ready", stopAge: this.#clock.after(ageMs, () => this.drain()) });
+      this.#owner.onReady(this);
+    } else if (this.hasRoom) this.#owner.onRoom(this);
+  }
+
+  #onGoaway(code: number, lastStreamId: number, data: Uint8Array | undefined): void {
+    this.#lastStreamId = Math.min(this.#lastStreamId, lastStreamId);
+    if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && data !== undefined && Buffer.from(data).toString() === "too_many_pings") {
+      this.tooManyPings = true;
+    }
+    if (this.#state.name === "connecting") this.#end(fromNodeError(new Error("the peer is going away"), this.#endpoint.key));
+    else if (this.#state.name === "ready") {
+      this.#transition({ name: "draining" });
+      this.#owner.onDraining(this);
+    }
+  }
+
+  #end(error: MeshError | undefined): void {
+    const state = this.#state;
+    if (state.name === "closed") return;
+    this.#stopKeepalive?.();
+    const reason = error ?? fromNodeError(undefined, this.#endpoint.key);
+    this.#transition({ name: "closed", error: reason });
+    this.#owner.onClosed(this, reason, state.name !== "connecting");
+  }
+
+  /** Decides what became of a stream, and whether its request can have reached a handler. */
+  #failureOf(stream: CallStream, error: Error | undefined): AttemptFailure {
+    const { id, rstCode } = stream;
+    const refused = rstCode === constants.NGHTTP2_REFUSED_STREAM || id === undefined || id > this.#lastStreamId;
+    if (refused) {
+      return { error: fromNodeError(new Error("the peer did not take the call"), this.#endpoint.key), sent: false };
+    }
+    if (this.#state.name === "closed") return { error: this.#state.error, sent: true };
+    if (this.#session.destroyed) return { error: fromNodeError(error, this.#endpoint.key), sent: true };
+    return { error: fromResetCode(rstCode ?? 0, this.#endpoint.key), sent: true };
+  }
+
+  // A peer that hangs (SIGSTOP, a dead route) closes nothing. While calls are in flight the connection must not stay
+  // silent for long: then a PING goes out, and anything that is read answers it.
+  #startKeepalive(): void {
+    this.#bytesRead = this.#socket.bytesRead;
+    this.#quietSinceMs = this.#clock.monotonicMs();
+    this.#tickKeepalive(this.#keepaliveAfterMs);
+  }
+
+  #tickKeepalive(afterMs: number): void {
+    this.#stopKeepalive = this.#clock.after(afterMs, () => {
+      this.#stopKeepalive = undefined;
+      if (this.#streams === 0 || this.#state.name === "closed") return;
+      const { bytesRead } = this.#socket;
+      const nowMs = this.#clock.monotonicMs();
+      if (bytesRead !== this.#bytesRead) {
+        this.#bytesRead = bytesRead;
+        this.#quietSinceMs = nowMs;
+      }
+      const leftMs = this.#quietSinceMs + this.#keepaliveAfterMs - nowMs;
+      if (leftMs > 1) this.#tickKeepalive(Math.max(leftMs, this.#keepaliveAfterMs / 4));
+      else this.#ping(bytesRead);
+    });
+  }
+
+  #ping(bytesRead: number): void {
+    if (!this.#session.destroyed) this.#session.ping(() => {});
+    const { keepaliveTimeoutMs } = this.#settings;
+    this.#stopKeepalive = this.#clock.after(keepaliveTimeoutMs, () => {
+      // When this very process was held up, what the peer has sent is still to be read: look after the next poll.
+      setImmediate(() => {
+        if (this.#state.name === "closed") return;
+        if (this.#socket.bytesRead === bytesRead) {
+          const silence = new MeshError(
+            Code.UNAVAILABLE,
+            `${this.#endpoint.key} does not answer PINGs for ${keepaliveTimeoutMs} ms`,
+            {
+              reason: "CONNECTION_FAILED",
+            },
+          );
+          this.destroy(silence);
+        } else this.#startKeepalive();
+      });
+    });
+  }
+}
