@@ -118,6 +118,7 @@ function compile(item: Package): void {
     extends: path(join(root, "tsconfig.json")),
     compilerOptions: {
       noEmit: false,
+      noEmitOnError: true,
       rewriteRelativeImportExtensions: true,
       rootDir: path(join(item.source, "src")),
       outDir: path(join(item.target, "dist")),
