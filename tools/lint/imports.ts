@@ -62,7 +62,7 @@ function partOf(file: string): string {
 
 /** Tests, and what stands outside of the packages: their dependencies are the root's. The fixture is a service. */
 function isTest(file: string): boolean {
-  return file.endsWith(".test.ts") || ["test", "bench", "tools", ""].includes(partOf(file));
+  return file.endsWith(".test.ts") || ["test", "bench", "examples", "tools", ""].includes(partOf(file));
 }
 
 /** `@scope/name` or `name` of a specifier with a path behind it. */
