@@ -30,7 +30,8 @@ export type Product = Message<"product.v1.Product"> & {
   id: string;
 
   /**
-   * Name, 1 to 200 characters, without control characters.
+   * Name, 1 to 200 characters, without control characters. Kept in Unicode NFC,
+   * as description and category are; nothing is trimmed.
    *
    * @generated from field: string name = 2;
    */
@@ -52,7 +53,7 @@ export type Product = Message<"product.v1.Product"> & {
 
   /**
    * Price: an ISO 4217 currency, and an amount that is not negative, a whole
-   * number of the currency's minor units (cents), and at most 2^53 of them.
+   * number of the currency's minor units (cents), and less than 2^53 of them.
    *
    * @generated from field: google.type.Money price = 5;
    */

@@ -35,7 +35,8 @@ export type CreateProductRequest = Message<"product.v1.CreateProductRequest"> & 
   /**
    * Makes the call repeatable: the same id with the same request gives the
    * first answer again, with another request ALREADY_EXISTS
-   * (REQUEST_ID_REUSED). Kept for 24 hours (AIP-155).
+   * (REQUEST_ID_REUSED). While the first call runs, the second waits for it; a
+   * call that failed keeps nothing. Kept for 24 hours (AIP-155).
    *
    * @generated from field: string request_id = 2;
    */
@@ -135,15 +136,18 @@ export type ListProductsRequest = Message<"product.v1.ListProductsRequest"> & {
 
   /**
    * `create_time`, `update_time`, `name` or `price`, followed by ` desc` for the
-   * reverse order. Empty: `create_time` (AIP-132). `price` needs a price filter,
-   * since amounts of different currencies have no order.
+   * reverse order; several, with commas between them, order further where the
+   * ones before are equal (AIP-132). Empty: `create_time`. Text is ordered by its
+   * code points. `price` needs a price filter, since amounts of different
+   * currencies have no order.
    *
    * @generated from field: string order_by = 3;
    */
   orderBy: string;
 
   /**
-   * Text that stands in the name or the description, in any case of letters.
+   * Text that stands in the name or the description, without regard to case and
+   * to forms of one letter (Unicode NFKC). `%` and `_` mean themselves.
    *
    * @generated from field: string text = 4;
    */
@@ -222,7 +226,9 @@ export type UpdateProductRequest = Message<"product.v1.UpdateProductRequest"> & 
 
   /**
    * Fields to change: `name`, `description`, `category`, `price`, or `*` for all
-   * of them. Empty: the fields of `product` that are not empty (AIP-134).
+   * of them. Empty: the fields of `product` that are not empty (AIP-134). What
+   * the server makes may be named, and is ignored: what was read can be sent
+   * back.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */

@@ -55,21 +55,22 @@ export const Reason = {
   PAGE_TOKEN_INVALID: 4,
 
   /**
-   * INVALID_ARGUMENT: order_by names an unknown field or direction.
+   * INVALID_ARGUMENT: order_by names an unknown field or direction, or the price
+   * where no price filter says the currency.
    *
    * @generated from enum value: ORDER_BY_INVALID = 5;
    */
   ORDER_BY_INVALID: 5,
 
   /**
-   * INVALID_ARGUMENT: update_mask names a field that cannot be changed.
+   * INVALID_ARGUMENT: update_mask names something that is no field to change.
    *
    * @generated from enum value: UPDATE_MASK_INVALID = 6;
    */
   UPDATE_MASK_INVALID: 6,
 
   /**
-   * UNAVAILABLE: the database cannot be reached.
+   * UNAVAILABLE: the database cannot be reached, or is too busy.
    *
    * @generated from enum value: STORE_UNAVAILABLE = 7;
    */
@@ -77,7 +78,7 @@ export const Reason = {
 
   /**
    * INVALID_ARGUMENT: a price is no amount of its currency, or a price filter
-   * names no currency.
+   * names no currency, or two.
    *
    * @generated from enum value: PRICE_INVALID = 8;
    */

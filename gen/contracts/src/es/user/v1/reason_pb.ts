@@ -69,14 +69,14 @@ export const Reason = {
   ORDER_BY_INVALID: 6,
 
   /**
-   * INVALID_ARGUMENT: update_mask names a field that cannot be changed.
+   * INVALID_ARGUMENT: update_mask names something that is no field to change.
    *
    * @generated from enum value: UPDATE_MASK_INVALID = 7;
    */
   UPDATE_MASK_INVALID: 7,
 
   /**
-   * UNAVAILABLE: the database cannot be reached.
+   * UNAVAILABLE: the database cannot be reached, or is too busy.
    *
    * @generated from enum value: STORE_UNAVAILABLE = 8;
    */

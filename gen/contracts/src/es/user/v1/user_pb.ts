@@ -28,7 +28,8 @@ export type User = Message<"user.v1.User"> & {
   id: string;
 
   /**
-   * Display name, 1 to 200 characters, without control characters.
+   * Display name, 1 to 200 characters, without control characters. Kept in
+   * Unicode NFC; nothing is trimmed.
    *
    * @generated from field: string name = 2;
    */

@@ -32,7 +32,8 @@ export type CreateUserRequest = Message<"user.v1.CreateUserRequest"> & {
   /**
    * Makes the call repeatable: the same id with the same request gives the
    * first answer again, with another request ALREADY_EXISTS
-   * (REQUEST_ID_REUSED). Kept for 24 hours (AIP-155).
+   * (REQUEST_ID_REUSED). While the first call runs, the second waits for it; a
+   * call that failed keeps nothing. Kept for 24 hours (AIP-155).
    *
    * @generated from field: string request_id = 2;
    */
@@ -132,7 +133,9 @@ export type ListUsersRequest = Message<"user.v1.ListUsersRequest"> & {
 
   /**
    * `create_time`, `update_time`, `name` or `email`, followed by ` desc` for the
-   * reverse order. Empty: `create_time` (AIP-132).
+   * reverse order; several, with commas between them, order further where the
+   * ones before are equal (AIP-132). Empty: `create_time`. Text is ordered by its
+   * code points, `email` without regard to case.
    *
    * @generated from field: string order_by = 3;
    */
@@ -190,7 +193,8 @@ export type UpdateUserRequest = Message<"user.v1.UpdateUserRequest"> & {
 
   /**
    * Fields to change: `name`, `email`, or `*` for both. Empty: the fields of
-   * `user` that are not empty (AIP-134).
+   * `user` that are not empty (AIP-134). What the server makes may be named, and
+   * is ignored: what was read can be sent back.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */

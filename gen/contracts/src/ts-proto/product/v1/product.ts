@@ -10,7 +10,10 @@ import { Money } from "../../google/type/money.ts";
 export interface Product {
   /** Made by the server: a UUID of version 7 in lower case. */
   id: string;
-  /** Name, 1 to 200 characters, without control characters. */
+  /**
+   * Name, 1 to 200 characters, without control characters. Kept in Unicode NFC,
+   * as description and category are; nothing is trimmed.
+   */
   name: string;
   /** Description, at most 10,000 characters, without NUL. */
   description: string;
@@ -18,7 +21,7 @@ export interface Product {
   category: string;
   /**
    * Price: an ISO 4217 currency, and an amount that is not negative, a whole
-   * number of the currency's minor units (cents), and at most 2^53 of them.
+   * number of the currency's minor units (cents), and less than 2^53 of them.
    */
   price:
     | Money

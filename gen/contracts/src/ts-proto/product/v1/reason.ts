@@ -18,15 +18,18 @@ export const Reason = {
   REQUEST_ID_REUSED: 3,
   /** PAGE_TOKEN_INVALID - INVALID_ARGUMENT: the page token is not one of ours, or of another query. */
   PAGE_TOKEN_INVALID: 4,
-  /** ORDER_BY_INVALID - INVALID_ARGUMENT: order_by names an unknown field or direction. */
+  /**
+   * ORDER_BY_INVALID - INVALID_ARGUMENT: order_by names an unknown field or direction, or the price
+   * where no price filter says the currency.
+   */
   ORDER_BY_INVALID: 5,
-  /** UPDATE_MASK_INVALID - INVALID_ARGUMENT: update_mask names a field that cannot be changed. */
+  /** UPDATE_MASK_INVALID - INVALID_ARGUMENT: update_mask names something that is no field to change. */
   UPDATE_MASK_INVALID: 6,
-  /** STORE_UNAVAILABLE - UNAVAILABLE: the database cannot be reached. */
+  /** STORE_UNAVAILABLE - UNAVAILABLE: the database cannot be reached, or is too busy. */
   STORE_UNAVAILABLE: 7,
   /**
    * PRICE_INVALID - INVALID_ARGUMENT: a price is no amount of its currency, or a price filter
-   * names no currency.
+   * names no currency, or two.
    */
   PRICE_INVALID: 8,
   UNRECOGNIZED: -1,

@@ -22,9 +22,9 @@ export const Reason = {
   PAGE_TOKEN_INVALID: 5,
   /** ORDER_BY_INVALID - INVALID_ARGUMENT: order_by names an unknown field or direction. */
   ORDER_BY_INVALID: 6,
-  /** UPDATE_MASK_INVALID - INVALID_ARGUMENT: update_mask names a field that cannot be changed. */
+  /** UPDATE_MASK_INVALID - INVALID_ARGUMENT: update_mask names something that is no field to change. */
   UPDATE_MASK_INVALID: 7,
-  /** STORE_UNAVAILABLE - UNAVAILABLE: the database cannot be reached. */
+  /** STORE_UNAVAILABLE - UNAVAILABLE: the database cannot be reached, or is too busy. */
   STORE_UNAVAILABLE: 8,
   UNRECOGNIZED: -1,
 } as const;

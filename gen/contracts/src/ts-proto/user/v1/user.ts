@@ -9,7 +9,10 @@ import { Timestamp } from "../../google/protobuf/timestamp.ts";
 export interface User {
   /** Made by the server: a UUID of version 7 in lower case. */
   id: string;
-  /** Display name, 1 to 200 characters, without control characters. */
+  /**
+   * Display name, 1 to 200 characters, without control characters. Kept in
+   * Unicode NFC; nothing is trimmed.
+   */
   name: string;
   /**
    * E-mail address, at most 254 characters. No two users share one; letters are

@@ -28,7 +28,8 @@ export interface CreateUserRequest {
   /**
    * Makes the call repeatable: the same id with the same request gives the
    * first answer again, with another request ALREADY_EXISTS
-   * (REQUEST_ID_REUSED). Kept for 24 hours (AIP-155).
+   * (REQUEST_ID_REUSED). While the first call runs, the second waits for it; a
+   * call that failed keeps nothing. Kept for 24 hours (AIP-155).
    */
   requestId: string;
 }
@@ -62,7 +63,9 @@ export interface ListUsersRequest {
   pageToken: string;
   /**
    * `create_time`, `update_time`, `name` or `email`, followed by ` desc` for the
-   * reverse order. Empty: `create_time` (AIP-132).
+   * reverse order; several, with commas between them, order further where the
+   * ones before are equal (AIP-132). Empty: `create_time`. Text is ordered by its
+   * code points, `email` without regard to case.
    */
   orderBy: string;
 }
@@ -86,7 +89,8 @@ export interface UpdateUserRequest {
     | undefined;
   /**
    * Fields to change: `name`, `email`, or `*` for both. Empty: the fields of
-   * `user` that are not empty (AIP-134).
+   * `user` that are not empty (AIP-134). What the server makes may be named, and
+   * is ignored: what was read can be sent back.
    */
   updateMask:
     | string[]
