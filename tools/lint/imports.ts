@@ -20,6 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   test: ["testing", "cli", "mesh", "protos", "contracts", "fixture"],
   examples: ["mesh", "protos", "contracts"],
   bench: ["testing", "cli", "mesh", "protos", "contracts", "fixture"],
+  examples: ["mesh", "protos", "contracts"],
   tools: [],
 };
 
