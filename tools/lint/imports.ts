@@ -18,7 +18,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   services: ["mesh", "protos", "contracts"],
   "test/fixture": ["mesh", "protos", "fixture"],
   test: ["testing", "cli", "mesh", "protos", "contracts", "fixture"],
-  examples: ["mesh", "protos", "contracts"],
   bench: ["testing", "cli", "mesh", "protos", "contracts", "fixture"],
   examples: ["mesh", "protos", "contracts"],
   tools: [],
