@@ -64,3 +64,12 @@ export function implement<Definition extends ServiceDefinition>(
   });
   return { service: handle.descriptor, methods };
 }
+
+/** The same service, whose streams last as long as their callers want: for watches of the mesh's own services. */
+export function withoutDeadline(implementation: Implementation): Implementation {
+  const endless = { timeoutMs: Number.POSITIVE_INFINITY, maxTimeoutMs: Number.POSITIVE_INFINITY };
+  const methods = implementation.methods.map((method) =>
+    method.descriptor.methodKind === "unary" ? method : { ...method, policy: { ...method.policy, ...endless } },
+  );
+  return { ...implementation, methods };
+}

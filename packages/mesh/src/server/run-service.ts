@@ -1,6 +1,11 @@
+import { constants } from "node:os";
+import { createEnvReader } from "../base/env-reader.ts";
 import type { EnvReader, Environment } from "../base/env-reader.ts";
 import type { Logger } from "../base/logger.ts";
+import { createLogger, logLevels } from "../observability/logger.ts";
 import type { Server } from "./serve.ts";
+import { untilAborted } from "./until-aborted.ts";
+import { untilTerminated } from "./until-terminated.ts";
 
 /** What a process knows when it starts. */
 export interface Start<Config> {
@@ -8,7 +13,7 @@ export interface Start<Config> {
   readonly logger: Logger;
   /** Aborts when the process is asked to stop before it has started. */
   readonly signal: AbortSignal;
-  /** Disposed after the drain, last one first: `resources.use(createMesh(...))`. */
+  /** Disposed after the drain, the last one first: `resources.use(createMesh(...))`. */
   readonly resources: AsyncDisposableStack;
 }
 
@@ -25,9 +30,63 @@ export interface Service<Config> {
 }
 
 /**
- * The life of a service process: reads its configuration, starts, serves until it is asked to stop, drains, disposes what
- * was built and exits with 0. It exits with 1 when it cannot start, and after an exception that nobody caught.
+ * The life of a service process: reads its configuration, starts, serves until SIGTERM or SIGINT, drains, disposes what was
+ * built, and exits with 0. A second signal ends it at once. It exits with 1, after one line of log, when its configuration
+ * has problems, when it cannot start or become ready, and after an exception or a rejection that nobody caught.
+ * MESH_LOG_LEVEL sets the level of its log.
  */
 export async function runService<Config>(service: Service<Config>): Promise<void> {
-  throw new Error(`${service.name} is being written`);
+  const { config, logger } = configure(service);
+  exitOnFaults(logger);
+  const stopping = new AbortController();
+  const asked = untilTerminated().then((signal) => {
+    logger.info({ signal }, "asked to stop");
+    stopping.abort(new Error(`stopped by ${signal}`));
+    endOnSecondSignal();
+  });
+  const resources = new AsyncDisposableStack();
+  try {
+    const server = await untilAborted(service.start({ config, logger, signal: stopping.signal, resources }), stopping.signal);
+    resources.use(server);
+    await server.ready(stopping.signal);
+  } catch (error) {
+    if (!stopping.signal.aborted) {
+      logger.error({ err: error }, `${service.name} cannot start`);
+      await resources.disposeAsync();
+      process.exit(1);
+    }
+  }
+  await asked;
+  await resources.disposeAsync();
+  logger.info({}, "stopped");
+  process.exit(0);
+}
+
+/** Reads the configuration, or says what is wrong with it, in plain text on standard error, and exits with 1. */
+function configure<Config>({ name, env, configure: read }: Service<Config>): {
+  readonly config: Config;
+  readonly logger: Logger;
+} {
+  const reader = createEnvReader(env);
+  try {
+    const level = reader.choice("MESH_LOG_LEVEL", "info", logLevels);
+    const config = read(reader);
+    reader.finish();
+    return { config, logger: createLogger({ name, level }) };
+  } catch (error) {
+    process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+/** After a fault that nobody caught, nothing is known about the state of the process: it says what happened and ends. */
+function exitOnFaults(logger: Logger): void {
+  process.on("uncaughtException", (error, origin) => {
+    logger.error({ err: error, origin }, "a fault that nobody caught ends the process");
+    process.exit(1);
+  });
+}
+
+function endOnSecondSignal(): void {
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => process.exit(128 + constants.signals[name]));
 }

@@ -9,9 +9,9 @@ export const serverDefaults = {
   /** How long a drain keeps serving for clients that have not seen the deregistration yet. */
   drainNoticeMs: 1_000,
   /** Largest message that is received, after decompression (`grpc.max_receive_message_length`). */
-  maxMessageBytes: 4 * 1024 * 1024,
+  maxMessageBytes: 4_194_304,
   /** Largest header block of a call (SETTINGS_MAX_HEADER_LIST_SIZE). */
-  maxHeaderBytes: 16 * 1024,
+  maxHeaderBytes: 16_384,
   /** Calls that one connection may have open (SETTINGS_MAX_CONCURRENT_STREAMS). */
   maxConcurrentStreams: 1_000,
   /** After how much silence a connection is pinged (`grpc.keepalive_time_ms`). */

@@ -1,0 +1,83 @@
+import { runInCall } from "../../base/call-context.ts";
+import type { CallContext } from "../../base/call-context.ts";
+import { withDeadline } from "../../base/deadline.ts";
+import type { Deadline } from "../../base/deadline.ts";
+import type { Logger } from "../../base/logger.ts";
+import { MeshError } from "../../base/mesh-error.ts";
+import { grantedTimeoutMs } from "../../contract/policy.ts";
+import { parseTimeoutMs } from "../call-head.ts";
+import type { IncomingCall } from "../incoming-call.ts";
+import type { Stage } from "../pipeline.ts";
+
+/**
+ * Opens the context of the call: its deadline is what the caller asks for within the method's maximum, or the method's
+ * default; its signal aborts when the deadline passes, the caller goes or the server drains. Then the call ends at once,
+ * with the code of that reason, also when the handler does not listen.
+ */
+export const openContext: Stage = (next, { name, method, logger, clock, calls }) => {
+  return async (call) => {
+    const asked = call.head.timeout;
+    const grantedMs = grantedTimeoutMs(method.policy, asked === undefined ? undefined : parseTimeoutMs(asked));
+    const deadline = clock.monotonicMs() + grantedMs;
+    using scope = withDeadline(deadline, undefined, clock);
+    call.onFailure((error) => scope.abort(error));
+    using _open = calls.open({ abort: (reason) => scope.abort(reason), finite: grantedMs !== Number.POSITIVE_INFINITY });
+    scope.signal.throwIfAborted();
+    const context = createContext(call, { name, deadline, signal: scope.signal, logger });
+    call.context = context;
+    await settleOrAbort(
+      runInCall(context, () => next(call)),
+      context,
+    );
+  };
+};
+
+function createContext(
+  call: IncomingCall,
+  { name, deadline, signal, logger }: { name: string; deadline: Deadline; signal: AbortSignal; logger: Logger },
+): CallContext {
+  const { metadata, peer, attempt, requestId, traceparent } = call.head;
+  let log: Logger | undefined;
+  return {
+    method: name,
+    deadline,
+    signal,
+    metadata,
+    peer,
+    attempt,
+    requestId,
+    traceparent,
+    // Most handlers write nothing: a child logger is made when one does.
+    get log() {
+      return (log ??= logger.child({ method: name, requestId }));
+    },
+    setHeader: (key, value) => call.setHeader(key, value),
+    setTrailer: (key, value) => call.setTrailer(key, value),
+  };
+}
+
+/** Waits for the work, or for the abort of its call. What the work throws after that is only logged. */
+function settleOrAbort(work: Promise<void>, context: CallContext): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { signal } = context;
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    work.then(
+      () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      },
+      (error: unknown) => {
+        signal.removeEventListener("abort", onAbort);
+        if (signal.aborted && !isExpected(error))
+          context.log.error({ err: error }, "the handler failed after its call had ended");
+        reject(error);
+      },
+    );
+  });
+}
+
+function isExpected(error: unknown): boolean {
+  return error instanceof MeshError || (error instanceof Error && error.name === "AbortError");
+}
