@@ -46,8 +46,9 @@ export function release(root: string = repository): Release {
     if (version.localeCompare(last.version, "en", { numeric: true }) <= 0) {
       throw new Error(`version ${version} of gen/contracts/package.json is not after ${last.version}, the last release`);
     }
-    const { status } = spawnSync("buf", breakingArguments(last), { cwd: root, stdio: "inherit" });
-    if (status !== 0 && line(version) === line(last.version)) throw new Error(`${version} breaks ${last.version}`);
+    const { status, stdout, stderr } = spawnSync("buf", breakingArguments(last), { cwd: root, encoding: "utf8" });
+    if (status !== 0 && line(version) === line(last.version))
+      throw new Error(`${version} breaks ${last.version}:\n${stdout}${stderr}`);
     rmSync(join(root, last.path));
   }
   const path = `${folder}/contracts-${version}.binpb`;
