@@ -1,0 +1,107 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { describeWith, part } from "../../tools/parts.ts";
+import { describeOnEachStack, product, useMesh, user } from "./stack.ts";
+
+const run = promisify(execFile);
+
+/** Runs the real grpcurl. Rejects when it fails; `stderr` of the error says why. */
+async function grpcurl(...args: readonly string[]): Promise<string> {
+  const { stdout } = await run(part("grpcurl") ?? "grpcurl", ["-plaintext", "-max-time", "10", ...args]);
+  return stdout.trim();
+}
+
+const userMethods = ["BatchGetUsers", "CreateUser", "DeleteUser", "GetUser", "ListUsers", "UpdateUser"];
+const productMethods = ["BatchGetProducts", "CreateProduct", "DeleteProduct", "GetProduct", "ListProducts", "UpdateProduct"];
+const reflection = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+
+describeWith(["grpcurl"], "grpcurl", () => {
+  describeOnEachStack("reflection", (stack) => {
+    const mesh = useMesh(stack, { services: [user, product] });
+    const edge = (): string => new URL(mesh().edgeUrl).host;
+    const directUser = (): string => mesh().instance("user").address;
+    const directProduct = (): string => mesh().instance("product").address;
+
+    test("lists the services of an instance, and those of all at the edge", async () => {
+      const list = async (address: string): Promise<string[]> => (await grpcurl(address, "list")).split("\n").toSorted();
+      const own = ["grpc.health.v1.Health", ...reflection];
+      expect(await list(directUser())).toEqual([...own, "user.v1.UserService"]);
+      expect(await list(directProduct())).toEqual([...own, "product.v1.ProductService"]);
+      expect(await list(edge())).toEqual([...own, "product.v1.ProductService", "user.v1.UserService"]);
+    });
+
+    test.for([
+      ["an instance", directUser, "user.v1.UserService", userMethods],
+      ["an instance", directProduct, "product.v1.ProductService", productMethods],
+      ["the edge", edge, "user.v1.UserService", userMethods],
+      ["the edge", edge, "product.v1.ProductService", productMethods],
+    ] as const)("%s describes every method of a service, with its types and options", async ([, address, service, methods]) => {
+      expect((await grpcurl(address(), "list", service)).split("\n").toSorted()).toEqual(
+        methods.map((name) => `${service}.${name}`),
+      );
+      const description = await grpcurl(address(), "describe", service);
+      for (const method of methods) {
+        expect(description).toContain(`rpc ${method} (`);
+        const request = /rpc \w+ \( (\S+) \)/.exec(await grpcurl(address(), "describe", `${service}.${method}`))?.[1];
+        expect(await grpcurl(address(), "describe", request ?? "")).toContain(`message ${method}Request {`);
+      }
+      expect(description).toContain("option (.google.api.http) = ");
+      expect(description).toContain("option (.protoloom.v1.method) = ");
+    });
+
+    test.for([
+      ["an instance", directUser, directProduct],
+      ["the edge", edge, edge],
+    ] as const)("calls every method at %s", async ([, users, products]) => {
+      await callAll(users(), "user.v1.UserService", "User", {
+        name: "Grace",
+        email: `grace-${randomUUID().slice(0, 8)}@example.com`,
+      });
+      await callAll(products(), "product.v1.ProductService", "Product", {
+        name: "Lamp",
+        price: { currency_code: "EUR", units: "9" },
+      });
+    });
+
+    test("an error comes with its details", async () => {
+      for (const address of [directUser(), edge()]) {
+        const failed = grpcurl("-d", JSON.stringify({ id: "none" }), address, "user.v1.UserService/GetUser");
+        await expect(failed).rejects.toMatchObject({
+          stderr: expect.stringMatching(/Code: NotFound[^]*"reason": "USER_NOT_FOUND"/),
+        });
+      }
+    });
+
+    test("grpc.health.v1 answers for the process and for each service", async () => {
+      const check = (address: string, service: string): Promise<string> =>
+        grpcurl("-d", JSON.stringify({ service }), address, "grpc.health.v1.Health/Check");
+      for (const service of ["", "user.v1.UserService"]) {
+        expect(JSON.parse(await check(directUser(), service))).toEqual({ status: "SERVING" });
+        expect(JSON.parse(await check(edge(), service))).toEqual({ status: "SERVING" });
+      }
+      await expect(check(directUser(), "nobody.v1.NobodyService")).rejects.toMatchObject({
+        stderr: expect.stringContaining("Code: NotFound"),
+      });
+      const list = JSON.parse(await grpcurl(directUser(), "grpc.health.v1.Health/List")) as { statuses: object };
+      expect(list.statuses).toHaveProperty(["user.v1.UserService", "status"], "SERVING");
+    });
+  });
+});
+
+/** Creates, reads, lists, changes and deletes one resource: every method of its service. */
+async function callAll(address: string, service: string, one: "User" | "Product", resource: object): Promise<void> {
+  const key = one.toLowerCase();
+  const call = async (method: string, request: object): Promise<Record<string, unknown>> => {
+    return JSON.parse(await grpcurl("-d", JSON.stringify(request), address, `${service}/${method}`)) as Record<string, unknown>;
+  };
+  const created = await call(`Create${one}`, { [key]: resource });
+  const { id } = created;
+  expect(await call(`Get${one}`, { id })).toEqual(created);
+  expect(await call(`BatchGet${one}s`, { ids: [id] })).toEqual({ [`${key}s`]: [created] });
+  expect((await call(`List${one}s`, { page_size: 100 }))[`${key}s`]).toContainEqual(created);
+  const changed = await call(`Update${one}`, { [key]: { id, name: "Changed" }, update_mask: "name" });
+  expect(changed).toEqual({ ...created, name: "Changed", etag: expect.anything(), updateTime: expect.anything() });
+  expect(await call(`Delete${one}`, { id, etag: changed["etag"] })).toEqual({});
+}
