@@ -89,6 +89,11 @@ function run(node, args) {
       child.kill(signal);
     });
   }
+  // npm killed cannot tell us. A shell that goes may leave us behind on purpose; npm never does.
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event !== undefined) {
+    setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 1000).unref();
+  }
   child.once("error", (error) => fail(`${node} did not start: ${error.message}`));
   child.once("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }

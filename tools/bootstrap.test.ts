@@ -88,6 +88,18 @@ describe("the bootstrap", () => {
     expect((await lines.next()).done).toBe(true);
   });
 
+  test("leaves no orphan when npm is killed", async () => {
+    const command = JSON.stringify([process.execPath, join(scratch, "tools/bootstrap.mjs"), "start"]);
+    const npm = `const [node, ...args] = ${command}; require("child_process").spawn(node, args, { stdio: "inherit" });`;
+    const env = { ...process.env, npm_lifecycle_event: "start" };
+    const child = spawn(process.execPath, ["-e", npm], { stdio: ["ignore", "pipe", "inherit"], env });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    await lines.next();
+    child.kill("SIGKILL");
+    expect((await lines.next()).value).toBe("SIGTERM");
+    expect((await lines.next()).done).toBe(true);
+  });
+
   test("names its tasks when it is given none of them", async () => {
     const child = spawn(process.execPath, [join(scratch, "tools/bootstrap.mjs"), "nonsense"], {
       stdio: ["ignore", "ignore", "pipe"],

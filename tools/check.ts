@@ -32,7 +32,9 @@ function program(command: string, args: readonly string[]): Findings {
 /** The contracts against the last release; see release.ts. */
 function breaking(): Findings {
   const last = lastRelease();
-  return last === undefined ? "" : program("buf", breakingArguments(last));
+  if (last !== undefined) return program("buf", breakingArguments(last));
+  console.log("       no contract is released yet, there is nothing to compare with");
+  return "";
 }
 
 /** Generates into a scratch folder, and names the files that differ from the committed ones. */
