@@ -7,3 +7,8 @@ import { v7 } from "uuid";
 export function newId(): string {
   return v7();
 }
+
+/** Whether text can be the id of a resource. What cannot is not asked for: no resource has it. */
+export function isId(text: string): boolean {
+  return /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/.test(text);
+}

@@ -25,7 +25,7 @@ export function readUpdateMask<Field extends string>(
   if (unknown.length > 0) {
     throw new MeshError(
       Code.INVALID_ARGUMENT,
-      `update_mask names ${unknown.map((path) => JSON.stringify(path)).join(", ")}, which can not be changed; it may name ${writable.join(", ")} or *`,
+      `update_mask names ${unknown.map((path) => JSON.stringify(path)).join(", ")}, which is no field to change; it may name ${writable.join(", ")} or *`,
       { reason: "UPDATE_MASK_INVALID", domain, info: { paths: unknown.join(",") } },
     );
   }
