@@ -11,16 +11,15 @@ const root = resolve(import.meta.dirname, "..");
 
 /** Stands for the cli: says who it is, counts signals, and ends at SIGTERM, or with the exit code that it was given. */
 const script = `
-console.log(JSON.stringify({ pid: process.pid, version: process.version, args: process.argv.slice(2), path: process.env.PATH, cache: process.env.NODE_COMPILE_CACHE }));
-if (process.argv[3] !== undefined) process.exit(Number(process.argv[3]));
 let interrupts = 0;
 process.on("SIGINT", () => { interrupts += 1; console.log("SIGINT " + interrupts); });
 process.on("SIGTERM", () => { console.log("SIGTERM"); process.exit(7); });
 setInterval(() => undefined, 1000);
+console.log(JSON.stringify({ version: process.version, args: process.argv.slice(2), path: process.env.PATH, cache: process.env.NODE_COMPILE_CACHE }));
+if (process.argv[3] !== undefined) process.exit(Number(process.argv[3]));
 `;
 
 interface Said {
-  readonly pid: number;
   readonly version: string;
   readonly args: readonly string[];
   readonly path: string;
