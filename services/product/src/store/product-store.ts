@@ -1,0 +1,196 @@
+import { fromEtag, isId, parseOrderBy, readPage } from "@protoloom/mesh";
+import type { Clock, Database, OrderTerm, PageTokens } from "@protoloom/mesh";
+import { sql } from "kysely";
+import type { Selectable, SelectQueryBuilder, Transaction } from "kysely";
+import { ProductError } from "../domain/product-error.ts";
+import { fold, searchText } from "../domain/product.ts";
+import type { Product, ProductFields } from "../domain/product.ts";
+import type { ProductTables } from "./migrations.ts";
+
+/** What a list is filtered by. A product passes all that are given. */
+export interface ProductFilter {
+  /** Text in name or description, without regard to case. Empty: any. */
+  readonly text: string;
+  /** Exact category. Empty: any. */
+  readonly category: string;
+  /** Prices of one currency, both ends included. */
+  readonly price?: { readonly currency: string; readonly minMinor?: number; readonly maxMinor?: number };
+}
+
+/** Which page of which list. */
+export interface ListProductsQuery {
+  readonly pageSize: number;
+  readonly pageToken: string;
+  readonly orderBy: string;
+  readonly filter: ProductFilter;
+}
+
+/** Keeps the products. What changes them runs in a transaction of the caller, who stores more beside it. */
+export interface ProductStore {
+  create(trx: Transaction<ProductTables>, fields: ProductFields): Promise<Product>;
+  /** Problem: not_found. */
+  get(id: string): Promise<Product>;
+  /** The products in the order of the ids, all or none. Problem: not_found, with every id that no product has. */
+  getAll(ids: readonly string[]): Promise<readonly Product[]>;
+  /** Problem: order_needs_currency. Throws MeshError for an order or a token that is none. */
+  list(query: ListProductsQuery): Promise<{ readonly products: readonly Product[]; readonly nextPageToken: string }>;
+  /** Changes the given fields; without any it reads. An etag that is not empty has to fit. Problems: not_found, etag_mismatch. */
+  update(trx: Transaction<ProductTables>, id: string, change: ProductChange): Promise<Product>;
+  /** Problems: not_found, etag_mismatch. */
+  delete(trx: Transaction<ProductTables>, id: string, etag: string): Promise<void>;
+}
+
+/** The fields that change, and the etag of the caller, or an empty one. */
+export interface ProductChange {
+  readonly fields: Partial<ProductFields>;
+  readonly etag: string;
+}
+
+/** What a store is made of. */
+export interface ProductStoreOptions {
+  readonly database: Database<ProductTables>;
+  readonly tokens: PageTokens;
+  readonly clock: Clock;
+  readonly newId: () => string;
+}
+
+type Row = Selectable<ProductTables["products"]>;
+
+/** Columns by the fields that `order_by` may name. */
+const orderFields = { create_time: "create_ms", update_time: "update_ms", name: "name", price: "price_minor" };
+
+/** A store over a database of either engine. */
+export function createProductStore({ database, tokens, clock, newId }: ProductStoreOptions): ProductStore {
+  return {
+    async create(trx, fields) {
+      const nowMs = clock.now();
+      const columns = { ...toColumns(fields), search_text: searchText(fields) } as Row;
+      const row = { ...columns, id: newId(), create_ms: nowMs, update_ms: nowMs, version: 1 };
+      await trx.insertInto("products").values(row).execute();
+      return fromRow(row);
+    },
+    async get(id) {
+      const row = isId(id)
+        ? await database.read.selectFrom("products").selectAll().where("id", "=", id).executeTakeFirst()
+        : undefined;
+      if (row === undefined) throw new ProductError({ kind: "not_found", ids: [id] });
+      return fromRow(row);
+    },
+    async getAll(ids) {
+      const asked = [...new Set(ids)];
+      const possible = asked.filter(isId);
+      const rows =
+        possible.length === 0 ? [] : await database.read.selectFrom("products").selectAll().where("id", "in", possible).execute();
+      const found = new Map(rows.map((row) => [row.id, fromRow(row)]));
+      const unknown = asked.filter((id) => !found.has(id));
+      if (unknown.length > 0) throw new ProductError({ kind: "not_found", ids: unknown });
+      return ids.flatMap((id) => found.get(id) ?? []);
+    },
+    async list({ pageSize, pageToken, orderBy, filter }) {
+      const order = readOrder(orderBy, filter);
+      const query = filtered(database.read.selectFrom("products").selectAll(), filter);
+      const page = await readPage(query, tokens, { pageSize, pageToken, order, filters: ["ListProducts", filter] });
+      return { products: page.rows.map(fromRow), nextPageToken: page.nextPageToken };
+    },
+    async update(trx, id, { fields, etag }) {
+      if (!isId(id)) throw new ProductError({ kind: "not_found", ids: [id] });
+      const version = etag === "" ? undefined : (fromEtag(id, etag) ?? 0);
+      const row = await (Object.keys(fields).length === 0
+        ? readGuarded(trx, id, version)
+        : writeGuarded(trx, { id, version, fields, nowMs: clock.now() }));
+      return fromRow(row ?? (await refuse(trx, id)));
+    },
+    async delete(trx, id, etag) {
+      if (!isId(id)) throw new ProductError({ kind: "not_found", ids: [id] });
+      const deleted = await trx
+        .deleteFrom("products")
+        .where("id", "=", id)
+        .$if(etag !== "", (guarded) => guarded.where("version", "=", fromEtag(id, etag) ?? 0))
+        .returning("id")
+        .executeTakeFirst();
+      if (deleted === undefined) await refuse(trx, id);
+    },
+  };
+}
+
+async function readGuarded(trx: Transaction<ProductTables>, id: string, version: number | undefined): Promise<Row | undefined> {
+  const query = trx.selectFrom("products").selectAll().where("id", "=", id);
+  return await (version === undefined ? query : query.where("version", "=", version)).executeTakeFirst();
+}
+
+interface GuardedWrite {
+  readonly id: string;
+  readonly version: number | undefined;
+  readonly fields: Partial<ProductFields>;
+  readonly nowMs: number;
+}
+
+async function writeGuarded(
+  trx: Transaction<ProductTables>,
+  { id, version, fields, nowMs }: GuardedWrite,
+): Promise<Row | undefined> {
+  const row = await trx
+    .updateTable("products")
+    .set((column) => ({ ...toColumns(fields), update_ms: nowMs, version: column("version", "+", 1) }))
+    .where("id", "=", id)
+    .$if(version !== undefined, (guarded) => guarded.where("version", "=", version ?? 0))
+    .returningAll()
+    .executeTakeFirst();
+  if (row === undefined || (fields.name === undefined && fields.description === undefined)) return row;
+  // One of the two may not be among the fields, so the text is made of the row, which this transaction holds.
+  const search_text = searchText(row);
+  await trx.updateTable("products").set({ search_text }).where("id", "=", id).execute();
+  return { ...row, search_text };
+}
+
+/** Why a guarded statement met no row. */
+async function refuse(trx: Transaction<ProductTables>, id: string): Promise<never> {
+  const row = await trx.selectFrom("products").select("id").where("id", "=", id).executeTakeFirst();
+  throw new ProductError(row === undefined ? { kind: "not_found", ids: [id] } : { kind: "etag_mismatch", id });
+}
+
+function readOrder(orderBy: string, filter: ProductFilter): readonly OrderTerm[] {
+  const order = parseOrderBy(orderBy, { fields: orderFields, fallback: "create_time", domain: "product.v1" });
+  if (filter.price === undefined && order.some(({ column }) => column === orderFields.price)) {
+    throw new ProductError({ kind: "order_needs_currency" });
+  }
+  return order;
+}
+
+type ProductQuery = SelectQueryBuilder<ProductTables, "products", Row>;
+
+function filtered(query: ProductQuery, { text, category, price }: ProductFilter): ProductQuery {
+  let result = query;
+  if (text !== "") {
+    const pattern = `%${fold(text).replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+    result = result.where(sql<boolean>`search_text like ${pattern} escape '\\'`);
+  }
+  if (category !== "") result = result.where("category", "=", category.normalize("NFC"));
+  if (price === undefined) return result;
+  result = result.where("currency", "=", price.currency);
+  if (price.minMinor !== undefined) result = result.where("price_minor", ">=", price.minMinor);
+  if (price.maxMinor !== undefined) result = result.where("price_minor", "<=", price.maxMinor);
+  return result;
+}
+
+function toColumns({ name, description, category, price }: Partial<ProductFields>): Partial<Row> {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(description === undefined ? {} : { description }),
+    ...(category === undefined ? {} : { category }),
+    ...(price === undefined ? {} : { currency: price.currency, price_minor: price.minor }),
+  };
+}
+
+function fromRow(row: Row): Product {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    category: row.category,
+    price: { currency: row.currency, minor: row.price_minor },
+    createMs: row.create_ms,
+    updateMs: row.update_ms,
+    version: row.version,
+  };
+}
