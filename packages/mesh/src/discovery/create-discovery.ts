@@ -1,9 +1,15 @@
 import type { Clock } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
+import { silentLogger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
+import { createConsulClient } from "../consul/consul-client.ts";
+import { createConsulRegistrar } from "./consul-registrar.ts";
+import { createConsulResolver } from "./consul-resolver.ts";
 import type { Registrar } from "./registrar.ts";
 import type { Resolver } from "./resolver.ts";
+import { createTroubleLog } from "./trouble-log.ts";
 
 /** What createDiscovery takes. */
 export interface DiscoveryOptions {
@@ -27,7 +33,24 @@ export interface Discovery extends AsyncDisposable {
   readonly resolver: Resolver;
 }
 
-/** Builds the discovery of a process. Disposing deregisters what is still registered and ends all watches. */
-export function createDiscovery(_options: DiscoveryOptions): Discovery {
-  throw new Error("being written");
+/**
+ * Builds the discovery of a process. What it registers is its witness: the resolver believes that something is gone only
+ * from a registry that lists this process (fail-static.ts). Disposing deregisters what is still registered, then ends all
+ * watches; it takes about a second at most while the registry is away.
+ */
+export function createDiscovery(options: DiscoveryOptions): Discovery {
+  const { address, token, logger = silentLogger, clock = systemClock } = options;
+  const consul = createConsulClient({ address, ...(token === undefined ? {} : { token }) });
+  const shared = { ...options, consul, logger, clock, trouble: createTroubleLog(logger.child({ registry: address }), clock) };
+  const registrar = createConsulRegistrar(shared);
+  const resolver = createConsulResolver({ ...shared, own: registrar });
+  return {
+    registrar,
+    resolver,
+    async [Symbol.asyncDispose]() {
+      await registrar[Symbol.asyncDispose]();
+      await resolver[Symbol.asyncDispose]();
+      await consul[Symbol.asyncDispose]();
+    },
+  };
 }
