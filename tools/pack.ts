@@ -125,7 +125,7 @@ function compile(item: Package): void {
       paths: typePaths(item, config),
     },
     include: [`${path(join(item.source, "src"))}/**/*.ts`],
-    exclude: [`${path(join(item.source, "src"))}/**/*.test.ts`],
+    exclude: ["**/*.test.ts", "**/test-*/**"].map((pattern) => `${path(join(item.source, "src"))}/${pattern}`),
   };
   writeFileSync(join(config, "tsconfig.json"), JSON.stringify(tsconfig, null, 2));
   run(item, "tsc", ["-p", config], root);

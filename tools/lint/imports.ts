@@ -23,7 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   tools: [],
 };
 
-/** What a `*.test.ts` may import besides. Edge, registry and services are processes: a test spawns them. */
+/** What a test of a package may import besides. Edge, registry and services are processes: a test spawns them. */
 const testsMayImport: readonly string[] = ["testing", "mesh", "protos", "contracts", "fixture"];
 
 /** The layers inside packages/mesh/src, the lowest first: a folder imports from lower ones, never from its siblings. */
@@ -60,9 +60,14 @@ function partOf(file: string): string {
   );
 }
 
+/** A test of a package: `*.test.ts`, and what only those import, in a folder `test-*`. */
+function isPackageTest(file: string): boolean {
+  return /\.test\.ts$|\/test-[^/]+\//.test(file);
+}
+
 /** Tests, and what stands outside of the packages: their dependencies are the root's. The fixture is a service. */
 function isTest(file: string): boolean {
-  return file.endsWith(".test.ts") || ["test", "bench", "examples", "tools", ""].includes(partOf(file));
+  return isPackageTest(file) || ["test", "bench", "examples", "tools", ""].includes(partOf(file));
 }
 
 /** `@scope/name` or `name` of a specifier with a path behind it. */
@@ -74,7 +79,9 @@ function judgeRelative(file: string, target: string): string | undefined {
   const [from, to] = [partOf(file), partOf(target)];
   if (from !== to)
     return isTest(file) && to === "tools" ? undefined : `${from} reaches into ${to}: import the package by its name`;
-  if (from !== "packages/mesh" || isTest(file)) return undefined;
+  if (isTest(file)) return undefined;
+  if (isPackageTest(target)) return "only tests import what is there for tests";
+  if (from !== "packages/mesh") return undefined;
   const [above, below] = [meshFolder(file), meshFolder(target)];
   if (above === below || above === undefined) return undefined;
   if (below === undefined) return `${above}/ imports a file above the layers`;
@@ -106,7 +113,7 @@ function judgePackage(root: string, file: string, specifier: string): string | u
   if (module.startsWith("@protoloom/")) {
     const allowed = [
       ...(mayImport[part] ?? mayImport[part.split("/")[0] ?? ""] ?? []),
-      ...(file.endsWith(".test.ts") ? testsMayImport : []),
+      ...(isPackageTest(file) ? testsMayImport : []),
     ];
     if (!allowed.includes(module.slice("@protoloom/".length))) return `${part} may not import ${module}`;
     if (isTest(file)) return undefined; // npm links every workspace for the root.
