@@ -42,8 +42,8 @@ export const streamResetLimit = { streamResetBurst: 10_000, streamResetRate: 10_
 /** Within this time a connection has to have said that it speaks HTTP/2. */
 const prefaceTimeoutMs = 10_000;
 
-/** How long a connection is given to answer the ping behind a GOAWAY. */
-const goAwayPingTimeoutMs = 1_000;
+/** How long after the first GOAWAY calls that were on their way are still taken. */
+const goAwayGraceMs = 100;
 
 /** A path that grpc-js knows a handler for, and that no client can send: the method there is not. */
 const unknownPath = "unknown";
@@ -160,16 +160,14 @@ function moved(part: string): Error {
 }
 
 /**
- * The GOAWAY in two steps of grpc-go and grpc-java: one that still admits streams that are under way, then, when a ping has
- * come back and nothing sent before can be behind it, the one that closes.
+ * The GOAWAY in two steps of grpc-go and grpc-java: one that still admits the streams that are on their way, then the one
+ * that closes. Theirs has a ping between the two; nghttp2 sends none on a connection without streams after a GOAWAY.
  */
 async function closeGracefully(session: ServerHttp2Session, clock: Clock): Promise<void> {
   if (session.destroyed) return;
-  const closed = new Promise<void>((resolve) => session.once("close", resolve));
+  const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
   session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-  const stop = clock.after(goAwayPingTimeoutMs, () => session.close());
-  const sent = session.ping(() => session.close());
-  if (!sent) session.close();
+  const stop = clock.after(goAwayGraceMs, () => session.close());
   await closed;
   stop();
 }
