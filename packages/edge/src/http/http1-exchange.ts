@@ -1,0 +1,132 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { callerGone } from "@protoloom/mesh";
+import { tooLarge } from "../errors/request-error.ts";
+import type { Exchange } from "./exchange.ts";
+import { toRequestId } from "./request-id.ts";
+import { watchStall } from "./stall.ts";
+
+/** A request over HTTP/1. `stallTimeoutMs` bounds how long a client may leave an answer unread. */
+export function createHttp1Exchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: { readonly stallTimeoutMs: number },
+): Exchange {
+  const requestId = toRequestId(request.headers["x-request-id"]);
+  const head = (status: number, headers: OutgoingHttpHeaders): void => {
+    response.writeHead(status, { ...headers, "x-request-id": requestId });
+  };
+  return {
+    version: request.httpVersionMinor === 0 ? "1.0" : "1.1",
+    method: request.method ?? "GET",
+    target: request.url ?? "/",
+    headers: request.headers,
+    requestId,
+    body: request,
+    get peer() {
+      return `${request.socket.remoteAddress ?? ""}:${request.socket.remotePort ?? 0}`;
+    },
+    get status() {
+      return response.headersSent ? response.statusCode : 0;
+    },
+    readBody: (maxBytes) => readBody(request, maxBytes, Number(request.headers["content-length"] ?? 0)),
+    onGone(callback) {
+      response.once("close", () => {
+        if (!response.writableFinished) callback();
+      });
+    },
+    respond(status, headers, body = "") {
+      // A body that is left unread would keep the connection busy; without length or coding there is none.
+      if (!request.complete && hasBody(request)) response.shouldKeepAlive = false;
+      const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+      const isEmpty = status === 204 || status === 304;
+      head(status, isEmpty ? headers : { "content-length": length, ...headers });
+      response.end(isEmpty || request.method === "HEAD" ? undefined : body);
+      watchStall(request.socket, options.stallTimeoutMs);
+    },
+    start: head,
+    write: (chunk) => writeChunk(response, chunk, options.stallTimeoutMs),
+    finish(trailers) {
+      if (trailers !== undefined && response.chunkedEncoding) response.addTrailers(toPairs(trailers));
+      response.end();
+      watchStall(request.socket, options.stallTimeoutMs);
+    },
+    abandon: () => request.destroy(),
+  };
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  return request.headers["transfer-encoding"] !== undefined || (request.headers["content-length"] ?? "0") !== "0";
+}
+
+function toPairs(trailers: OutgoingHttpHeaders): [string, string][] {
+  return Object.entries(trailers).flatMap(([name, value]) =>
+    [value ?? []].flat().map((each): [string, string] => [name, String(each)]),
+  );
+}
+
+/** The parts of a message stream that a body is read from. */
+interface BodySource {
+  on(event: "data", listener: (chunk: Buffer) => void): unknown;
+  on(event: "end" | "close" | "error" | "aborted", listener: () => void): unknown;
+  pause(): unknown;
+}
+
+/** Reads a body to its end. Rejects with RESOURCE_EXHAUSTED as soon as it is known to be too large, with CANCELLED when it breaks off. */
+export function readBody(source: BodySource, maxBytes: number, declaredBytes: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const refuse = (): void => {
+      source.pause();
+      reject(tooLarge(`the body is larger than ${maxBytes} bytes`));
+    };
+    if (declaredBytes > maxBytes) {
+      refuse();
+      return;
+    }
+    let first: Buffer | undefined;
+    let chunks: Buffer[] | undefined;
+    let size = 0;
+    source.on("data", (chunk) => {
+      size += chunk.length;
+      if (size > maxBytes) refuse();
+      else if (first === undefined) first = chunk;
+      else (chunks ??= [first]).push(chunk);
+    });
+    source.on("end", () => resolve(chunks === undefined ? (first ?? new Uint8Array()) : Buffer.concat(chunks, size)));
+    const gone = (): void => reject(callerGone());
+    source.on("error", gone);
+    source.on("close", gone);
+  });
+}
+
+/** A stream that an answer is written to. */
+interface AnswerSink {
+  readonly destroyed: boolean;
+  write(chunk: Uint8Array): boolean;
+  once(event: "drain" | "close", listener: () => void): unknown;
+  off(event: "drain" | "close", listener: () => void): unknown;
+  destroy(): unknown;
+}
+
+/** Writes a piece and waits while the client does not read; destroys the stream when it has not read for `stallTimeoutMs`. */
+export function writeChunk(sink: AnswerSink, chunk: Uint8Array, stallTimeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (sink.destroyed) {
+      reject(callerGone());
+      return;
+    }
+    if (sink.write(chunk)) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(() => sink.destroy(), stallTimeoutMs);
+    const settle = (): void => {
+      clearTimeout(timer);
+      sink.off("drain", settle);
+      sink.off("close", settle);
+      if (sink.destroyed) reject(callerGone());
+      else resolve();
+    };
+    sink.once("drain", settle);
+    sink.once("close", settle);
+  });
+}

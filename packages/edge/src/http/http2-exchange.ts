@@ -1,0 +1,73 @@
+import { constants } from "node:http2";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Exchange } from "./exchange.ts";
+import { readBody, writeChunk } from "./http1-exchange.ts";
+import { toRequestId } from "./request-id.ts";
+
+/** Answers up to this size are left to the limits of the session: a timer for each would cost more than they hold. */
+const unwatchedBytes = 16_384;
+
+/** A request over HTTP/2. `stallTimeoutMs` bounds how long a client may leave an answer unread. */
+export function createHttp2Exchange(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  options: { readonly stallTimeoutMs: number },
+): Exchange {
+  const requestId = toRequestId(headers["x-request-id"]);
+  const method = headers[":method"] ?? "GET";
+  let status = 0;
+  // A reset with an error code is an error event; the exchange learns of it by `aborted`.
+  stream.on("error", () => {});
+  const head = (
+    code: number,
+    fields: OutgoingHttpHeaders,
+    streamOptions: { endStream?: boolean; waitForTrailers?: boolean },
+  ): void => {
+    status = code;
+    if (!stream.headersSent && !stream.destroyed)
+      stream.respond({ ...fields, ":status": code, "x-request-id": requestId }, streamOptions);
+  };
+  return {
+    version: "2.0",
+    method,
+    target: headers[":path"] ?? "/",
+    headers,
+    requestId,
+    body: stream,
+    get peer() {
+      const { remoteAddress, remotePort } = stream.session?.socket ?? {};
+      return `${remoteAddress ?? ""}:${remotePort ?? 0}`;
+    },
+    get status() {
+      return status;
+    },
+    readBody: (maxBytes) => readBody(stream, maxBytes, Number(headers["content-length"] ?? 0)),
+    onGone(callback) {
+      stream.once("aborted", callback);
+    },
+    respond(code, fields, body = "") {
+      const isEmpty = code === 204 || code === 304 || method === "HEAD";
+      const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+      const sized = code === 204 || code === 304 ? fields : { "content-length": length, ...fields };
+      head(code, sized, { endStream: isEmpty || length === 0 });
+      if (!isEmpty && length > 0 && !stream.destroyed) stream.end(body);
+      if (length > unwatchedBytes || !stream.readableEnded) closeWhenAnswered(stream, options.stallTimeoutMs);
+    },
+    start: (code, fields, { trailers }) => head(code, fields, { waitForTrailers: trailers }),
+    write: (chunk) => writeChunk(stream, chunk, options.stallTimeoutMs),
+    finish(trailers) {
+      if (stream.destroyed) return;
+      if (trailers !== undefined) stream.once("wantTrailers", () => stream.sendTrailers(trailers));
+      stream.end();
+      closeWhenAnswered(stream, options.stallTimeoutMs);
+    },
+    abandon: () => stream.close(constants.NGHTTP2_CANCEL),
+  };
+}
+
+/** A request whose body is not read to its end would stay open after its answer; one whose client stops reading, too. */
+function closeWhenAnswered(stream: ServerHttp2Stream, stallTimeoutMs: number): void {
+  if (stream.destroyed || (stream.readableEnded && stream.writableFinished)) return;
+  if (!stream.readableEnded) stream.resume();
+  stream.setTimeout(stallTimeoutMs, () => stream.close(constants.NGHTTP2_CANCEL));
+}

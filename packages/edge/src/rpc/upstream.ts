@@ -1,0 +1,36 @@
+import { callerGone, grantedTimeoutMs } from "@protoloom/mesh";
+import type { ByteCall, Clock, UnaryAnswer } from "@protoloom/mesh";
+import type { Exchange } from "../http/exchange.ts";
+import type { ForwardHeaders } from "../http/forwarded-headers.ts";
+import { parseTimeoutMs } from "../http/timeout.ts";
+import type { ExposedMethod } from "./exposed-method.ts";
+
+/** Calls services on behalf of clients. */
+export interface Upstream {
+  /**
+   * Makes one unary call within the timeout that the client asks for and the policy grants; a client that goes cancels it.
+   * Rejects with MeshError.
+   */
+  unary(exchange: Exchange, method: ExposedMethod, message: Uint8Array): Promise<UnaryAnswer>;
+  /** What a call of a client carries. Throws INVALID_ARGUMENT for a malformed timeout. */
+  toCall(exchange: Exchange, method: ExposedMethod, signal: AbortSignal): ByteCall;
+}
+
+/** Creates the calls of one edge. */
+export function createUpstream({ clock, forward }: { readonly clock: Clock; readonly forward: ForwardHeaders }): Upstream {
+  const toCall: Upstream["toCall"] = (exchange, method, signal) => ({
+    path: method.path,
+    metadata: forward(exchange.headers, exchange.requestId),
+    deadline: clock.monotonicMs() + grantedTimeoutMs(method.policy, parseTimeoutMs(exchange.headers)),
+    signal,
+  });
+  return {
+    toCall,
+    unary(exchange, method, message) {
+      const controller = new AbortController();
+      const call = toCall(exchange, method, controller.signal);
+      exchange.onGone(() => controller.abort(callerGone()));
+      return method.transport.unary(call, message);
+    },
+  };
+}
