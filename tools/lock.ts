@@ -21,6 +21,13 @@ export interface LockedPackage {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
+/** What a package is built for. */
+export interface Platform {
+  readonly cpu: readonly string[];
+  readonly libc?: readonly string[];
+  readonly os: readonly string[];
+}
+
 const systems = ["darwin", "win32", "linux", "android", "freebsd", "netbsd", "openbsd", "openharmony", "sunos", "aix"];
 const processors: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
@@ -31,7 +38,7 @@ const processors: Readonly<Record<string, string>> = {
 };
 
 /** The platform that a package's name tells, in the words of npm: `x-linux-armv7` is for os linux and cpu arm. */
-export function platformOf(name: string): Pick<LockedPackage, "cpu" | "libc" | "os"> | undefined {
+export function platformOf(name: string): Platform | undefined {
   const words = name.split(/[-/]/);
   const os = systems.find((system) => words.includes(system));
   const cpu = words.map((word) => processors[word]).find((found) => found !== undefined);
@@ -52,7 +59,16 @@ export function missingPackages(packages: Readonly<Record<string, LockedPackage>
       const platform = platformOf(name);
       const known = [`${path}/node_modules/${name}`, `node_modules/${name}`].some((place) => Object.hasOwn(packages, place));
       if (known || platform === undefined || !/^\d+\.\d+\.\d+/.test(version)) continue;
-      missing[`node_modules/${name}`] = { version, ...(dev === true && { dev }), optional: true, ...platform };
+      const { cpu, libc, os } = platform;
+      // In npm's own order of keys, so that its next run changes nothing.
+      missing[`node_modules/${name}`] = {
+        version,
+        cpu,
+        ...(dev === true && { dev }),
+        ...(libc !== undefined && { libc }),
+        optional: true,
+        os,
+      };
     }
   }
   return missing;
