@@ -53,13 +53,7 @@ export async function startOn(stack: Stack, options: Omit<MeshOptions, "registry
     await startMesh({ ...options, registry: stack.registry, ...(database === undefined ? {} : { databaseUrl: database.url }) }),
   );
   const owned = cleanup.move();
-  return {
-    ...mesh,
-    get edgeUrl() {
-      return mesh.edgeUrl;
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  return { ...mesh, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** `describe` on each stack; where Consul or PostgreSQL is missing it is reported as skipped. */

@@ -4,7 +4,7 @@ import { helpText, parseCommandLine } from "./command-line.ts";
 const defaults = {
   registry: undefined,
   instances: {},
-  dataDir: ".data",
+  dataDir: undefined,
   readyFile: undefined,
   edgePort: 8080,
   watch: false,

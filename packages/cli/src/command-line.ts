@@ -9,7 +9,8 @@ export interface UpOptions {
   readonly registry: RegistryChoice | undefined;
   /** Number of instances by service; a service that is not named has one. */
   readonly instances: Readonly<Record<string, number>>;
-  readonly dataDir: string;
+  /** Undefined: `.data`, which holds what the services keep; a registry keeps nothing there unless it is asked to. */
+  readonly dataDir: string | undefined;
   readonly readyFile: string | undefined;
   readonly edgePort: number;
   readonly watch: boolean;
@@ -22,6 +23,9 @@ export type Command =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "usage-error"; readonly message: string };
+
+/** Where the data is kept unless `--data-dir` says. */
+export const defaultDataDir = ".data";
 
 /** Services that `up` starts. */
 export const serviceNames = ["user", "product"] as const;
@@ -37,7 +41,7 @@ Options:
                        consul: a Consul agent, from .tools/bin or PATH
                        With CONSUL_HTTP_ADDR set and no --registry embedded, that agent is used and none is started.
   --instances NAME=N   N instances of a service, such as user=3; may be repeated. More than one needs DATABASE_URL.
-  --data-dir DIR       where the data is kept (default: .data)
+  --data-dir DIR       where the data is kept (default: .data); the registry's state too, else in memory
   --edge-port PORT     port of the edge (default: 8080)
   --ready-file FILE    write the addresses there, as JSON, once all is ready
   --watch              start a process again when its sources or the generated code change (npm run dev)
@@ -84,7 +88,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     const options: UpOptions = {
       registry: values.registry === undefined ? undefined : choice("--registry", values.registry, ["embedded", "consul"]),
       instances: readInstances(values.instances ?? []),
-      dataDir: notEmpty("--data-dir", values["data-dir"] ?? ".data"),
+      dataDir: values["data-dir"] === undefined ? undefined : notEmpty("--data-dir", values["data-dir"]),
       readyFile: values["ready-file"] === undefined ? undefined : notEmpty("--ready-file", values["ready-file"]),
       edgePort: wholeNumber("--edge-port", values["edge-port"] ?? "8080", { min: 1, max: 65_535 }),
       watch: values.watch ?? false,

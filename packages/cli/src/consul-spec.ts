@@ -15,7 +15,7 @@ export interface ConsulOptions {
   /** Path of the `consul` program. */
   readonly program: string;
   readonly ports: ConsulPorts;
-  /** Where it keeps its state. Undefined: nowhere (`-dev`). */
+  /** Where it keeps its state. Undefined: in memory (`-dev`); services register again by themselves. */
   readonly dataDir?: string;
   readonly env: Environment;
 }
@@ -26,13 +26,16 @@ export interface ConsulOptions {
  */
 export function consulSpec({ program, ports, dataDir, env }: ConsulOptions): ProcessSpec {
   const address = `127.0.0.1:${ports.http}`;
-  const state = dataDir === undefined ? ["-dev"] : ["-server", "-bootstrap-expect=1", `-data-dir=${dataDir}`, "-node=protoloom"];
+  const state =
+    dataDir === undefined
+      ? ["-dev"]
+      : ["-server", "-bootstrap-expect=1", `-data-dir=${dataDir}`, "-hcl=performance { raft_multiplier = 1 }"];
   const listen = ["-bind=127.0.0.1", "-client=127.0.0.1", "-dns-port=-1", "-grpc-tls-port=-1"];
   const own = [`-http-port=${ports.http}`, `-grpc-port=${ports.grpc}`, `-server-port=${ports.server}`];
   const gossip = [`-serf-lan-port=${ports.serfLan}`, `-serf-wan-port=${ports.serfWan}`];
   return {
     name: "registry",
-    command: [program, "agent", ...state, ...listen, ...own, ...gossip, "-log-level=warn"],
+    command: [program, "agent", ...state, ...listen, ...own, ...gossip, "-log-level=error"],
     env,
     probe: (signal) => hasLeader(address, signal),
   };

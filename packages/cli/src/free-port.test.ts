@@ -19,6 +19,7 @@ test.for(["127.0.0.1", "0.0.0.0"])("a port that somebody listens on at %s is rep
 test("a free port is given as wanted, and not a second time", async () => {
   const reserved = new Set<number>();
   const { port } = await findPort(0, { reserved });
+  expect(port).toBeGreaterThan(0);
   expect(await findPort(port, { reserved: new Set() })).toEqual({ port, wanted: true });
   const second = await findPort(port, { reserved });
   expect(second.wanted).toBe(false);

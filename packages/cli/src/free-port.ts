@@ -9,7 +9,7 @@ export interface FoundPort {
 }
 
 /**
- * Finds a free port of a host: the wanted one, or, when that is taken or stands in `reserved`, one that the system chooses. It
+ * Finds a free port of a host: the wanted one, or, when that is 0, taken or in `reserved`, one that the system chooses. It
  * is added to `reserved`, so that two searches never find the same.
  */
 export async function findPort(
@@ -21,7 +21,7 @@ export async function findPort(
     reserved.add(port);
     return { port, wanted: port === wanted };
   };
-  if (!reserved.has(wanted) && (await probe(wanted, host)) !== undefined) return take(wanted);
+  if (wanted !== 0 && !reserved.has(wanted) && (await probe(wanted, host)) !== undefined) return take(wanted);
   for (;;) {
     const port = await probe(0, host);
     if (port === undefined) throw new Error(`no port of ${host} is free`);

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import type { Environment } from "@protoloom/mesh";
-import { type UpOptions, serviceNames } from "./command-line.ts";
+import { type UpOptions, defaultDataDir, serviceNames } from "./command-line.ts";
 import { type ConsulPorts, consulSpec } from "./consul-spec.ts";
 import { findPort } from "./free-port.ts";
 import type { ProcessSpec } from "./process-spec.ts";
@@ -37,7 +37,7 @@ const firstServicePort = 50_051;
 export async function planMesh(options: UpOptions, env: Environment): Promise<Plan> {
   refuseSeveralOnSqlite(options, env);
   const ports = createPortFinder();
-  const base = { ...env, PROTOLOOM_PARENT_FD: undefined, MESH_DATA_DIR: resolve(options.dataDir) };
+  const base = { ...env, PROTOLOOM_PARENT_FD: undefined, MESH_DATA_DIR: resolve(options.dataDir ?? defaultDataDir) };
   const { url, kind, planned } = await planRegistry(options, base, ports);
   const shared = { ...base, CONSUL_HTTP_ADDR: url };
   const services: PlannedProcess[] = [];
@@ -112,11 +112,9 @@ async function planRegistry({ registry, dataDir }: UpOptions, env: Environment, 
   }
   if (registry === "consul") return await planConsul(env, ports, dataDir);
   const port = await ports.find("registry", registryPort);
-  const spec = {
-    name: "registry",
-    command: packageProgram("@protoloom/registry"),
-    env: { ...env, MESH_LISTEN_PORT: String(port) },
-  };
+  const state = dataDir === undefined ? {} : { MESH_REGISTRY_DATA_DIR: join(resolve(dataDir), "registry") };
+  const settings = { ...env, ...state, MESH_REGISTRY_PORT: String(port) };
+  const spec = { name: "registry", command: packageProgram("@protoloom/registry"), env: settings };
   return {
     url: `http://127.0.0.1:${port}`,
     kind: "embedded",
@@ -124,7 +122,7 @@ async function planRegistry({ registry, dataDir }: UpOptions, env: Environment, 
   };
 }
 
-async function planConsul(env: Environment, finder: PortFinder, dataDir: string): Promise<PlannedRegistry> {
+async function planConsul(env: Environment, finder: PortFinder, dataDir: string | undefined): Promise<PlannedRegistry> {
   const program = findProgram("consul", env["PATH"] ?? "");
   if (program === undefined) {
     throw new PlanError("--registry consul: there is no consul in .tools/bin (node tools/build-tools.mjs builds it) or on PATH");
@@ -137,7 +135,12 @@ async function planConsul(env: Environment, finder: PortFinder, dataDir: string)
     serfLan: await finder.any(),
     serfWan: await finder.any(),
   };
-  const spec = consulSpec({ program, ports, dataDir: join(resolve(dataDir), "consul"), env });
+  const spec = consulSpec({
+    program,
+    ports,
+    env,
+    ...(dataDir === undefined ? {} : { dataDir: join(resolve(dataDir), "consul") }),
+  });
   return { url: `http://127.0.0.1:${http}`, kind: "Consul", planned: { spec, role: "registry", sources: [] } };
 }
 

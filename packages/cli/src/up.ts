@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Clock, Environment } from "@protoloom/mesh";
 import { type MeshAddresses, renderBanner } from "./banner.ts";
-import type { UpOptions } from "./command-line.ts";
+import { type UpOptions, defaultDataDir } from "./command-line.ts";
 import { createLineFormatter, painter } from "./log-lines.ts";
 import { type Plan, PlanError, type PlannedProcess, planMesh } from "./plan.ts";
 import { findProgram } from "./program.ts";
@@ -51,7 +51,7 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
   let plan: Plan;
   try {
     plan = await planMesh(options, deps.env);
-    mkdirSync(options.dataDir, { recursive: true });
+    mkdirSync(options.dataDir ?? defaultDataDir, { recursive: true });
   } catch (error) {
     if (!(error instanceof PlanError || (error instanceof Error && "code" in error))) throw error;
     deps.writeError(`protoloom: ${error.message}\n`);
@@ -138,7 +138,7 @@ async function addressesOf(running: Running, signal: AbortSignal): Promise<MeshA
 
 function bannerOptions(
   plan: Plan,
-  { dataDir }: UpOptions,
+  { dataDir = defaultDataDir }: UpOptions,
   { deps, startedMs }: { deps: UpDeps; startedMs: number },
 ): Parameters<typeof renderBanner>[1] {
   return {

@@ -1,3 +1,5 @@
+export { startConsulAgent } from "./consul-agent.ts";
+export type { ConsulAgent, ConsulAgentOptions } from "./consul-agent.ts";
 export { eventually } from "./eventually.ts";
 export type { EventuallyOptions } from "./eventually.ts";
 export { createFakeClock } from "./fake-clock.ts";

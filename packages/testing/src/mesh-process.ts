@@ -24,6 +24,8 @@ export interface MeshProcess {
 
 /** What a start of a process needs. */
 export interface StartOptions {
+  /** The setting of its port, for a restart on the same one. Default: MESH_LISTEN_PORT. */
+  readonly portVariable?: string;
   readonly runDir: string;
   /** How long it may take to be ready, in ms. */
   readonly readyTimeoutMs: number;
@@ -69,7 +71,7 @@ export async function startProcess(spec: ProcessSpec, options: StartOptions): Pr
     async restart() {
       await kill("SIGKILL");
       const port = report.address.slice(report.address.lastIndexOf(":") + 1);
-      current = begin({ ...spec, env: { ...spec.env, MESH_LISTEN_PORT: port } });
+      current = begin({ ...spec, env: { ...spec.env, [options.portVariable ?? "MESH_LISTEN_PORT"]: port } });
       follow(current);
       report = await readyInTime(spec.name, current, options.readyTimeoutMs);
     },

@@ -4,15 +4,15 @@ import { type MeshProcess, type StartOptions, startProcess } from "./mesh-proces
 /** Processes that end together: disposing the group kills those that still run. */
 export interface ProcessGroup extends AsyncDisposable {
   /** Starts a process and waits until it is ready. */
-  start(spec: ProcessSpec): Promise<MeshProcess>;
+  start(spec: ProcessSpec, options?: Pick<StartOptions, "portVariable">): Promise<MeshProcess>;
 }
 
 /** Creates a group with no process. */
 export function createProcessGroup(options: StartOptions): ProcessGroup {
   const starts: Promise<MeshProcess>[] = [];
   return {
-    start(spec) {
-      const start = startProcess(spec, options);
+    start(spec, own = {}) {
+      const start = startProcess(spec, { ...options, ...own });
       starts.push(start);
       return start;
     },

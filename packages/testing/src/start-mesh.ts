@@ -39,7 +39,7 @@ export interface MeshOptions {
 export interface TestMesh extends AsyncDisposable {
   /** `http://host:port` of the registry. */
   readonly registryUrl: string;
-  /** `http://host:port` of the edge. Throws if the mesh has none. */
+  /** `http://host:port` of the edge, or empty if the mesh has none. */
   readonly edgeUrl: string;
   /** The registry's process, or undefined if it ran before. */
   readonly registry: MeshProcess | undefined;
@@ -63,7 +63,10 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   cleanup.use(group);
   const base = baseEnvironment(options, options.dataDir ?? temporaryFolder(cleanup));
   const choice = options.registry ?? "embedded";
-  const registry = typeof choice === "object" ? undefined : await group.start(await registrySpec(choice, base));
+  const registry =
+    typeof choice === "object"
+      ? undefined
+      : await group.start(await registrySpec(choice, base), { portVariable: "MESH_REGISTRY_PORT" });
   const registryUrl = typeof choice === "object" ? choice.url : `http://${registry?.address}`;
   const env: Environment = { ...base, CONSUL_HTTP_ADDR: registryUrl };
   const book = createServiceBook(group, { ...env, DATABASE_URL: options.databaseUrl });
@@ -73,10 +76,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const owned = cleanup.move();
   return {
     registryUrl,
-    get edgeUrl() {
-      if (edge === undefined) throw new Error("this mesh has no edge");
-      return `http://${edge.address}`;
-    },
+    edgeUrl: edge === undefined ? "" : `http://${edge.address}`,
     registry,
     edge,
     ...book,
@@ -111,7 +111,7 @@ function createServiceBook(group: ProcessGroup, env: Environment): Pick<TestMesh
 
 function baseEnvironment({ env }: MeshOptions, dataDir: string): Environment {
   const own = Object.fromEntries(inherited.map((name) => [name, process.env[name]]));
-  return { ...own, MESH_DATA_DIR: dataDir, MESH_LISTEN_PORT: "0", ...env };
+  return { ...own, MESH_DATA_DIR: dataDir, MESH_LISTEN_PORT: "0", MESH_REGISTRY_PORT: "0", ...env };
 }
 
 function temporaryFolder(cleanup: AsyncDisposableStack): string {
