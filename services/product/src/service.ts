@@ -83,15 +83,9 @@ function readPrice({ price }: Partial<WireProduct>): ProductFields["price"] {
 function readFilter({ text, category, minPrice, maxPrice }: ListProductsRequest): ProductFilter {
   const min = minPrice === undefined ? undefined : toPrice(minPrice, "min_price");
   const max = maxPrice === undefined ? undefined : toPrice(maxPrice, "max_price");
+  // The contract has seen to it that both bounds are of one currency.
   const currency = (min ?? max)?.currency;
   if (currency === undefined) return { text, category };
-  if (max !== undefined && max.currency !== currency) {
-    throw new ProductError({
-      kind: "price_invalid",
-      field: "max_price",
-      why: `min_price is in ${currency}, max_price in ${max.currency}`,
-    });
-  }
   const price = {
     currency,
     ...(min === undefined ? {} : { minMinor: min.minor }),

@@ -78,7 +78,7 @@ export const Reason = {
 
   /**
    * INVALID_ARGUMENT: a price is no amount of its currency, or a price filter
-   * names no currency, or two.
+   * names no currency.
    *
    * @generated from enum value: PRICE_INVALID = 8;
    */

@@ -29,7 +29,7 @@ export const Reason = {
   STORE_UNAVAILABLE: 7,
   /**
    * PRICE_INVALID - INVALID_ARGUMENT: a price is no amount of its currency, or a price filter
-   * names no currency, or two.
+   * names no currency.
    */
   PRICE_INVALID: 8,
   UNRECOGNIZED: -1,
