@@ -3,7 +3,7 @@ import type { Clock, Logger, Meter } from "@protoloom/mesh";
 import { baseRegistry } from "./catalogue/contract.ts";
 import type { RoutingTable, RpcRoute } from "./catalogue/routing-table.ts";
 import { toConnectError } from "./rpc/connect-error.ts";
-import { HttpFault, methodNotAllowed, unknownPath } from "./errors/request-error.ts";
+import { HttpFault, methodNotAllowed, notLoaded, unknownPath } from "./errors/request-error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import type { HttpHandlers } from "./http/server.ts";
 import { answerRestError, serveRest } from "./rest/rest-handler.ts";
@@ -16,6 +16,8 @@ import { serveUniversal } from "./rpc/universal.ts";
 /** What requests are answered with. */
 export interface EdgeHandlerContext {
   readonly table: () => RoutingTable;
+  /** True once the first table is there; until then an unknown path may become a known one. */
+  readonly isLoaded: () => boolean;
   /** True when the edge takes requests: its first table is loaded, and it does not drain. */
   readonly isReady: () => boolean;
   readonly rest: RestContext;
@@ -106,7 +108,7 @@ function route(exchange: Exchange, context: EdgeHandlerContext): Serving {
     return { rpc: "", done: nothing, fail: () => {} };
   }
   const found = table.rest.find(exchange.method, target.path);
-  if (found.kind === "unknown") throw unknownPath();
+  if (found.kind === "unknown") throw context.isLoaded() ? unknownPath() : notLoaded();
   if (found.kind === "refused") {
     if (exchange.method === "OPTIONS") {
       exchange.respond(204, { allow: found.allow });

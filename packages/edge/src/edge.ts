@@ -9,6 +9,7 @@ import { createForwardHeaders, defaultForwardedHeaders } from "./http/forwarded-
 import { defaultLimits } from "./http/limits.ts";
 import type { HttpLimits } from "./http/limits.ts";
 import { listen } from "./http/server.ts";
+import { createIsExposed } from "./rpc/exposed-method.ts";
 import { createUpstream } from "./rpc/upstream.ts";
 
 /** What an edge is made of. Everything but the first three has a default. */
@@ -37,6 +38,8 @@ export interface EdgeOptions {
   readonly ignoreUnknownParameters?: boolean;
   /** True: unknown fields of a JSON body are faults. Default: they are dropped. */
   readonly strictBody?: boolean;
+  /** Methods that are served although their contract does not expose them: `package.Service/Method`, or `package.Service/*`. Default: none. */
+  readonly expose?: readonly string[];
   /** True: the edge answers grpc.reflection and grpc.health, for the exposed methods. Default: true. */
   readonly reflection?: boolean;
   /** How long a drain keeps serving while others learn of it, in ms. Default: 1,000. */
@@ -80,6 +83,7 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
     },
     {
       transport,
+      isExposed: createIsExposed(options.expose ?? []),
       rules: { allowed: new Set(options.allowedParameters), ignoreUnknown: options.ignoreUnknownParameters ?? false, strictBody },
       connect: { ...shared, strictBody },
       stream: { clock, forward, maxBodyBytes: limits.maxBodyBytes },
@@ -93,6 +97,7 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
   });
   const handlers = createEdgeHandler({
     table: () => catalogue.table,
+    isLoaded: () => catalogue.loaded,
     isReady,
     rest: shared,
     own: (options.reflection ?? true) ? own : new Map(),

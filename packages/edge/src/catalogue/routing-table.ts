@@ -12,7 +12,7 @@ import type { Router } from "../routing/router.ts";
 import { createConnectUnary } from "../rpc/connect-unary.ts";
 import type { ConnectContext, ConnectUnary } from "../rpc/connect-unary.ts";
 import { toExposedMethod } from "../rpc/exposed-method.ts";
-import type { ExposedMethod } from "../rpc/exposed-method.ts";
+import type { ExposedMethod, IsExposed } from "../rpc/exposed-method.ts";
 import { createStreamProxy } from "../rpc/stream-proxy.ts";
 import type { ServeStream, StreamProxyContext } from "../rpc/stream-proxy.ts";
 import type { Contract } from "./contract.ts";
@@ -43,6 +43,7 @@ export interface RoutingTable {
 /** What routes are compiled with. */
 export interface RoutingContext {
   readonly transport: Transport;
+  readonly isExposed: IsExposed;
   readonly rules: BindingRules;
   readonly connect: ConnectContext;
   readonly stream: StreamProxyContext;
@@ -84,7 +85,7 @@ export function compileContract(contract: Contract, context: RoutingContext): Co
   };
   const candidates = contract.services.flatMap((service) =>
     service.methods.flatMap((descriptor) => {
-      const method = toExposedMethod(descriptor, shared);
+      const method = toExposedMethod(descriptor, shared, context.isExposed);
       return method === undefined ? [] : [compileMethod(method, { contract, service, context, refused })];
     }),
   );

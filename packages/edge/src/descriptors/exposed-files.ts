@@ -1,7 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { DescFile, DescMessage } from "@bufbuild/protobuf";
+import type { DescFile, DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import type { ExposedMethod } from "../rpc/exposed-method.ts";
 
 /** The contracts that are served, as server reflection shows them: services and methods that are not exposed are cut out. */
 export interface ExposedFiles {
@@ -14,9 +13,9 @@ export interface ExposedFiles {
 }
 
 /** Collects the files of exposed methods and all that they import. Where two contracts have a file of one name, the first stands. */
-export function createExposedFiles(methods: readonly ExposedMethod[]): ExposedFiles {
-  const exposed = new Set(methods.map(({ descriptor }) => `${descriptor.parent.typeName}.${descriptor.name}`));
-  const services = [...new Set(methods.map(({ descriptor }) => descriptor.parent.typeName))];
+export function createExposedFiles(methods: readonly DescMethod[]): ExposedFiles {
+  const exposed = new Set(methods.map(({ parent, name }) => `${parent.typeName}.${name}`));
+  const services = [...new Set(methods.map(({ parent }) => parent.typeName))];
   const files = new Map<string, DescFile>();
   const symbols = new Map<string, DescFile>();
   const add = (file: DescFile): void => {
@@ -26,7 +25,7 @@ export function createExposedFiles(methods: readonly ExposedMethod[]): ExposedFi
     for (const symbol of symbolsOf(file, exposed)) if (!symbols.has(symbol)) symbols.set(symbol, file);
     for (const dependency of file.dependencies) add(dependency);
   };
-  for (const { descriptor } of methods) add(descriptor.parent.file);
+  for (const { parent } of methods) add(parent.file);
   const encoded = new Map<DescFile, Uint8Array>();
   const encode = (file: DescFile | undefined): Uint8Array | undefined => {
     if (file === undefined) return undefined;

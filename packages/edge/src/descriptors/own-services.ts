@@ -21,7 +21,7 @@ export interface OwnState {
 }
 
 const watchIntervalMs = 500;
-const ownNames = [Health.typeName, ServerReflection.typeName, ServerReflectionAlpha.typeName];
+const ownMethods = [Health, ServerReflection, ServerReflectionAlpha].flatMap(({ methods }) => methods);
 
 /** grpc.reflection and grpc.health of the edge, by path: they show exposed methods only, of all services together. */
 export function createOwnServices(
@@ -31,7 +31,7 @@ export function createOwnServices(
   const indexes = new WeakMap<RoutingTable, ExposedFiles>();
   const files = (): ExposedFiles => {
     const { table } = state();
-    const index = indexes.get(table) ?? createExposedFiles(table.methods);
+    const index = indexes.get(table) ?? createExposedFiles([...table.methods.map(({ descriptor }) => descriptor), ...ownMethods]);
     indexes.set(table, index);
     return index;
   };
@@ -42,7 +42,7 @@ export function createOwnServices(
   router.service(ServerReflection, { serverReflectionInfo: reflect });
   router.service(ServerReflectionAlpha, { serverReflectionInfo: reflect as never });
   const statusOf = (service: string): ServingStatus | undefined => {
-    if (service !== "" && !ownNames.includes(service) && !files().services.includes(service)) return undefined;
+    if (service !== "" && !files().services.includes(service)) return undefined;
     return state().serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
   };
   router.service(Health, {
@@ -92,7 +92,7 @@ function answerReflection({ host, messageRequest: question }: ReflectionQuestion
     case "listServices":
       return respond({
         case: "listServicesResponse",
-        value: { service: [...files.services, ...ownNames].map((name) => ({ name })) },
+        value: { service: files.services.map((name) => ({ name })) },
       });
     case "fileByFilename":
       return file(files.byName(question.value), `the file ${question.value}`);

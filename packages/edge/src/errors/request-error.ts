@@ -30,6 +30,12 @@ export function unknownPath(): HttpFault {
   return new HttpFault(404, new MeshError(Code.NOT_FOUND, "nothing is served at this path", { reason: "UNKNOWN_PATH" }));
 }
 
+/** 503: the registry has not been heard yet, so nobody can say what is served at this path. */
+export function notLoaded(): HttpFault {
+  const error = new MeshError(Code.UNAVAILABLE, "the services are not known yet", { reason: "NO_INSTANCE" });
+  return new HttpFault(503, error, { "retry-after": "1" });
+}
+
 /** 405: the path is served, with other methods. */
 export function methodNotAllowed(allow: string): HttpFault {
   const error = new MeshError(Code.UNIMPLEMENTED, `this path takes ${allow}`, { reason: "METHOD_NOT_ALLOWED" });

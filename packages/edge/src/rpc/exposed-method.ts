@@ -20,9 +20,19 @@ export interface ExposedMethod {
 /** What the methods of one contract share. */
 export type MethodContext = Pick<ExposedMethod, "service" | "transport" | "registry" | "readers">;
 
-/** Describes a method; undefined if its policy does not expose it. */
-export function toExposedMethod(descriptor: DescMethod, context: MethodContext): ExposedMethod | undefined {
+/** Says of a method, `package.Service/Method`, that it is exposed although its contract does not say so. */
+export type IsExposed = (method: string) => boolean;
+
+/** Reads a list of methods to expose: `package.Service/Method`, or `package.Service/*` for all of a service. */
+export function createIsExposed(names: readonly string[]): IsExposed {
+  const known = new Set(names);
+  return (method) => known.has(method) || known.has(`${method.slice(0, method.indexOf("/"))}/*`);
+}
+
+/** Describes a method; undefined if neither its policy nor the configuration exposes it. */
+export function toExposedMethod(descriptor: DescMethod, context: MethodContext, isExposed: IsExposed): ExposedMethod | undefined {
   const policy = policyOf(descriptor);
-  if (!policy.exposed) return undefined;
-  return { ...context, path: `/${descriptor.parent.typeName}/${descriptor.name}`, descriptor, policy };
+  const name = `${descriptor.parent.typeName}/${descriptor.name}`;
+  if (!policy.exposed && !isExposed(name)) return undefined;
+  return { ...context, path: `/${name}`, descriptor, policy };
 }
