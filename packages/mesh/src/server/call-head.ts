@@ -19,6 +19,8 @@ export interface CallHead {
   readonly attempt: number;
   /** Address of the caller. */
   readonly peer: string;
+  /** Size of all headers as SETTINGS_MAX_HEADER_LIST_SIZE counts: names, values and 32 bytes each (RFC 9113, 6.5.2). */
+  readonly bytes: number;
 }
 
 /** Headers that belong to HTTP/2 or gRPC, and are nobody's metadata. */
@@ -40,8 +42,10 @@ const transportHeaders: ReadonlySet<string> = new Set([
 export function readCallHead(headers: IncomingHttpHeaders, peer: string): CallHead {
   // Without a prototype, a header called `__proto__` is a name like any other.
   const metadata = Object.create(null) as Record<string, string | string[]>;
+  let bytes = 0;
   for (const name in headers) {
     const value = headers[name];
+    bytes += name.length + (value?.length ?? 0) + 32;
     if (value === undefined || name.charCodeAt(0) === 58 /* : */ || transportHeaders.has(name)) continue;
     metadata[name] = typeof value === "string" && name.endsWith("-bin") && value.includes(",") ? value.split(/,\s*/) : value;
   }
@@ -53,6 +57,7 @@ export function readCallHead(headers: IncomingHttpHeaders, peer: string): CallHe
     traceparent: parseTraceparent(firstValue(metadata, "traceparent")),
     attempt: parsePreviousAttempts(firstValue(metadata, "grpc-previous-rpc-attempts")) + 1,
     peer,
+    bytes,
   };
 }
 

@@ -25,6 +25,8 @@ export interface StageParts {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly calls: OpenCalls;
+  /** Largest header block of a call. */
+  readonly maxHeaderBytes: number;
   /** Shared, because it keeps the compiled rules of each type. */
   readonly validator: Validator;
 }

@@ -68,7 +68,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const described = [...services, health.implementation];
   const implementations = [...described, ...createReflection(described.map(({ service }) => service))];
   const calls = createOpenCalls();
-  const shared: SharedParts = { logger, meter, clock, calls, validator: createValidator() };
+  const { maxHeaderBytes } = config;
+  const shared: SharedParts = { logger, meter, clock, calls, maxHeaderBytes, validator: createValidator() };
   const listener = await listenFor(implementations, { config, shared });
   let readiness: Readiness | undefined;
   const reasons = (): readonly string[] => readiness?.reasons ?? ["starting"];

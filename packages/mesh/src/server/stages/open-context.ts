@@ -1,5 +1,6 @@
 import { runInCall } from "../../base/call-context.ts";
 import type { CallContext } from "../../base/call-context.ts";
+import { Code } from "../../base/code.ts";
 import { withDeadline } from "../../base/deadline.ts";
 import type { Deadline } from "../../base/deadline.ts";
 import type { Logger } from "../../base/logger.ts";
@@ -14,8 +15,10 @@ import type { Stage } from "../pipeline.ts";
  * default; its signal aborts when the deadline passes, the caller goes or the server drains. Then the call ends at once,
  * with the code of that reason, also when the handler does not listen.
  */
-export const openContext: Stage = (next, { name, method, logger, clock, calls }) => {
+export const openContext: Stage = (next, { name, method, logger, clock, calls, maxHeaderBytes }) => {
   return async (call) => {
+    // A client keeps to the setting that says the same, but only once it has come: its first calls need this.
+    if (call.head.bytes > maxHeaderBytes) throw headersTooLarge(call.head.bytes, maxHeaderBytes);
     const asked = call.head.timeout;
     const grantedMs = grantedTimeoutMs(method.policy, asked === undefined ? undefined : parseTimeoutMs(asked));
     const deadline = clock.monotonicMs() + grantedMs;
@@ -31,6 +34,12 @@ export const openContext: Stage = (next, { name, method, logger, clock, calls })
     );
   };
 };
+
+function headersTooLarge(bytes: number, maxBytes: number): MeshError {
+  return new MeshError(Code.RESOURCE_EXHAUSTED, `the headers have ${bytes} bytes, more than ${maxBytes}`, {
+    reason: "TOO_LARGE",
+  });
+}
 
 function createContext(
   call: IncomingCall,
