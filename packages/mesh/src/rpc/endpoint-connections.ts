@@ -27,7 +27,7 @@ export interface ConnectionWaiter {
   onConnectionFailed(error: MeshError): void;
 }
 
-// A connection that breaks sooner counts as a failed attempt to connect: a peer that crashes at each call is not stormed.
+// A connection that ends sooner counts as a failed attempt to connect: a peer that crashes at each call is not stormed.
 const steadyAfterMs = 1_000;
 
 /**
@@ -114,21 +114,20 @@ export class EndpointConnections implements ConnectionOwner {
     if (connection.streams === 0 && this.isIdle) this.#onIdle();
   }
 
-  onDraining(connection: Http2Connection): void {
+  onDraining(connection: Http2Connection, byPeer: boolean): void {
     this.#remove(connection);
+    if (byPeer && !this.#wasSteady(connection)) this.#delayNext();
     this.#draining.add(connection);
     this.#serveWaiters();
   }
 
   onClosed(connection: Http2Connection, error: MeshError, wasReady: boolean): void {
-    const { clock, meter } = this.#context;
+    const { meter } = this.#context;
     const wasDraining = this.#draining.delete(connection);
     this.#remove(connection);
     if (!wasDraining) {
       meter.count("mesh_rpc_connections_total", { result: wasReady ? "lost" : "failed" });
-      const readyAtMs = this.#readyAtMs.get(connection);
-      const steady = readyAtMs !== undefined && clock.monotonicMs() - readyAtMs >= steadyAfterMs;
-      if (steady) this.#failures = 0;
+      if (this.#wasSteady(connection)) this.#failures = 0;
       else this.#backOff(error);
     }
     this.#serveWaiters();
@@ -160,13 +159,23 @@ export class EndpointConnections implements ConnectionOwner {
   }
 
   #backOff(error: MeshError): void {
-    const { clock, logger, random, settings } = this.#context;
-    if (this.#lastError === undefined)
-      logger.warn({ endpoint: this.endpoint.key, err: error.detail }, "no connection to the endpoint");
+    if (this.#lastError === undefined) {
+      this.#context.logger.warn({ endpoint: this.endpoint.key, err: error.detail }, "no connection to the endpoint");
+    }
     this.#lastError = error;
+    this.#delayNext();
+  }
+
+  #delayNext(): void {
+    const { clock, random, settings } = this.#context;
     const backoff = { baseMs: settings.reconnectBaseMs, maxMs: settings.reconnectMaxMs };
     this.#nextAttemptMs = clock.monotonicMs() + fullJitterMs(this.#failures, backoff, random);
     this.#failures++;
+  }
+
+  #wasSteady(connection: Http2Connection): boolean {
+    const readyAtMs = this.#readyAtMs.get(connection);
+    return readyAtMs !== undefined && this.#context.clock.monotonicMs() - readyAtMs >= steadyAfterMs;
   }
 
   #remove(connection: Http2Connection): void {

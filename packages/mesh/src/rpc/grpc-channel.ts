@@ -127,32 +127,37 @@ function createReads(signal: AbortSignal): { ask(): void; next(deadline: Deadlin
 }
 
 /** Tells the listener of everything, in grpc-js' order: headers, each message when it is asked for, status. */
-async function deliver(stream: ByteStream, listener: GrpcListener, take: () => Promise<void>): Promise<void> {
+async function deliver(stream: ByteStream, listener: GrpcListener, wanted: () => Promise<void>): Promise<void> {
+  let status: Parameters<GrpcListener["onReceiveStatus"]>[0];
   try {
-    listener.onReceiveMetadata(GrpcMetadata.fromHttp2Headers(toHttp2(await stream.headers)));
+    const headers = toGrpcMetadata(await stream.headers);
+    tell(() => listener.onReceiveMetadata(headers));
     for await (const message of stream.messages) {
-      await take();
-      listener.onReceiveMessage(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
+      await wanted();
+      tell(() => listener.onReceiveMessage(Buffer.from(message.buffer, message.byteOffset, message.byteLength)));
     }
-    listener.onReceiveStatus({
-      code: grpcStatus.OK,
-      details: "OK",
-      metadata: GrpcMetadata.fromHttp2Headers(toHttp2(await stream.trailers)),
-    });
+    status = { code: grpcStatus.OK, details: "OK", metadata: toGrpcMetadata(await stream.trailers) };
   } catch (thrown) {
-    // The listener is code of others: what it throws ends the call, as with grpc-js.
     const error = thrown instanceof MeshError ? thrown : callerGone(thrown);
     stream.cancel(error);
-    listener.onReceiveStatus({
-      code: error.code,
-      details: error.detail,
-      metadata: GrpcMetadata.fromHttp2Headers(toHttp2(error.metadata)),
+    status = { code: error.code, details: error.detail, metadata: toGrpcMetadata(error.metadata) };
+  }
+  tell(() => listener.onReceiveStatus(status));
+}
+
+/** The listener runs code of others: what that throws is uncaught, as with grpc-js, and nothing of the call's. */
+function tell(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
     });
   }
 }
 
-function toHttp2(metadata: Metadata): Record<string, string | string[]> {
-  return metadata as Record<string, string | string[]>;
+function toGrpcMetadata(metadata: Metadata): GrpcMetadata {
+  return GrpcMetadata.fromHttp2Headers(metadata as Record<string, string | string[]>);
 }
 
 /** What goes on from the call that is being handled. */

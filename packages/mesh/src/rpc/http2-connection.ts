@@ -31,8 +31,8 @@ export interface ConnectionOwner {
   onReady(connection: Http2Connection): void;
   /** A call has ended: there is room for another. */
   onRoom(connection: Http2Connection): void;
-  /** It takes no more calls; those that it has go on. */
-  onDraining(connection: Http2Connection): void;
+  /** It takes no more calls; those that it has go on. `byPeer`: the peer has sent GOAWAY. */
+  onDraining(connection: Http2Connection, byPeer: boolean): void;
   /** It is gone. `wasReady` is false if it never took calls. */
   onClosed(connection: Http2Connection, error: MeshError, wasReady: boolean): void;
 }
@@ -186,7 +186,7 @@ export class Http2Connection {
     } else if (this.#state.name === "ready") {
       this.#transition({ name: "draining" });
       this.#session.close();
-      this.#owner.onDraining(this);
+      this.#owner.onDraining(this, false);
     }
   }
 
@@ -243,7 +243,7 @@ export class Http2Connection {
     if (this.#state.name === "connecting") this.#end(fromNodeError(new Error("the peer is going away"), this.#endpoint.key));
     else if (this.#state.name === "ready") {
       this.#transition({ name: "draining" });
-      this.#owner.onDraining(this);
+      this.#owner.onDraining(this, true);
     }
   }
 
@@ -293,23 +293,22 @@ export class Http2Connection {
   }
 
   #ping(bytesRead: number): void {
-    if (!this.#session.destroyed) this.#session.ping(() => {});
     const { keepaliveTimeoutMs } = this.#settings;
-    this.#stopKeepalive = this.#clock.after(keepaliveTimeoutMs, () => {
+    const stop = this.#clock.after(keepaliveTimeoutMs, () => {
       // When this very process was held up, what the peer has sent is still to be read: look after the next poll.
       setImmediate(() => {
-        if (this.#state.name === "closed") return;
-        if (this.#socket.bytesRead === bytesRead) {
-          const silence = new MeshError(
-            Code.UNAVAILABLE,
-            `${this.#endpoint.key} does not answer PINGs for ${keepaliveTimeoutMs} ms`,
-            {
-              reason: "CONNECTION_FAILED",
-            },
-          );
-          this.destroy(silence);
-        } else this.#startKeepalive();
+        if (this.#state.name === "closed" || this.#stopKeepalive !== stop) return;
+        if (this.#socket.bytesRead !== bytesRead) return this.#startKeepalive();
+        const detail = `${this.#endpoint.key} has not answered a PING for ${keepaliveTimeoutMs} ms`;
+        this.destroy(new MeshError(Code.UNAVAILABLE, detail, { reason: "CONNECTION_FAILED" }));
       });
+    });
+    this.#stopKeepalive = stop;
+    if (this.#session.destroyed) return;
+    this.#session.ping((error) => {
+      if (error !== null || this.#stopKeepalive !== stop) return;
+      stop();
+      this.#startKeepalive();
     });
   }
 }

@@ -1,0 +1,313 @@
+import { once } from "node:events";
+import type { ServerHttp2Stream } from "node:http2";
+import { eventually } from "@protoloom/testing";
+import { describe, expect, test } from "vitest";
+import { Code } from "../base/code.ts";
+import { createEndpoint } from "../base/endpoint.ts";
+import type { Endpoint } from "../base/endpoint.ts";
+import { createStaticResolver } from "../discovery/static-resolver.ts";
+import { createTransport } from "./create-transport.ts";
+import { startServerProcess } from "./test-servers/server-process.ts";
+import { answer, frame, startRawServer, startSilentServer } from "./test-servers/raw-server.ts";
+import type { TransportSettings } from "./transport-settings.ts";
+import type { ByteCall, Transport } from "./transport.ts";
+
+const call = (timeoutMs = 5_000): ByteCall => ({
+  path: "/raw.v1.Raw/Call",
+  metadata: {},
+  deadline: performance.now() + timeoutMs,
+});
+const ask = Buffer.from("ask");
+const echo = (stream: ServerHttp2Stream): void =>
+  void stream.on("data", () => {}).on("end", () => answer(stream, frame(Buffer.from("answer"))));
+
+function transportTo(endpoints: readonly Endpoint[], settings: Partial<TransportSettings> = {}): Transport {
+  return createTransport({ resolver: createStaticResolver({ raw: endpoints }), settings });
+}
+
+describe("a call that was never sent", () => {
+  test("is made again when its stream is refused", async () => {
+    let refused = 0;
+    await using server = await startRawServer((stream) => {
+      if (refused++ < 1) stream.close(7);
+      else echo(stream);
+    });
+    await using transport = transportTo([server.endpoint]);
+    const { message } = await transport.service("raw").unary(call(), ask);
+    expect(Buffer.from(message).toString()).toBe("answer");
+    expect(refused).toBe(2);
+  });
+
+  test.each(["unary", "stream"] as const)(
+    "is made again after GOAWAY: of 100 %s calls none fails, and each is executed once",
+    async (kind) => {
+      const executed = new Map<string, number>();
+      const execute = (stream: ServerHttp2Stream): void => {
+        const parts: Buffer[] = [];
+        stream.on("data", (part: Buffer) => parts.push(part));
+        stream.on("end", () => {
+          const id = Buffer.concat(parts).subarray(5).toString();
+          executed.set(id, (executed.get(id) ?? 0) + 1);
+          answer(stream, frame(Buffer.from(id)));
+        });
+      };
+      const held: ServerHttp2Stream[] = [];
+      await using leaving = await startRawServer((stream) => {
+        held.push(stream);
+        // Half of the calls are beyond the last stream that it takes.
+        if (held.length === 100) {
+          const last = held[49]?.id ?? 0;
+          stream.session?.goaway(0, last);
+          for (const taken of held.slice(0, 50)) execute(taken);
+        }
+      });
+      await using staying = await startRawServer(execute);
+      const resolver = createStaticResolver({ raw: [leaving.endpoint] });
+      await using transport = createTransport({ resolver });
+      const service = transport.service("raw");
+      const one = async (id: string): Promise<string> => {
+        if (kind === "unary") return Buffer.from((await service.unary(call(), Buffer.from(id))).message).toString();
+        const stream = service.stream(call());
+        await stream.send(Buffer.from(id));
+        stream.end();
+        let text = "";
+        for await (const message of stream.messages) text += Buffer.from(message).toString();
+        return text;
+      };
+      const ids = Array.from({ length: 100 }, (_, index) => `id-${index}`);
+      const answers = Promise.all(ids.map(one));
+      await eventually(() => held.length >= 50);
+      resolver.set("raw", [leaving.endpoint, staying.endpoint]);
+      // Those that are tried there again find the leaving server anew: let it be gone from the set.
+      resolver.set("raw", [staying.endpoint]);
+      expect(await answers).toEqual(ids);
+      expect([...executed.values()]).toEqual(ids.map(() => 1));
+    },
+  );
+
+  test("fails with UNAVAILABLE when no endpoint can be reached for 2 s, or for its deadline", async () => {
+    await using transport = transportTo([createEndpoint("127.0.0.1", 1)], { repickLimitMs: 300 });
+    const startedMs = performance.now();
+    await expect(transport.service("raw").unary(call(), ask)).rejects.toMatchObject({
+      code: Code.UNAVAILABLE,
+      reason: "CONNECTION_FAILED",
+    });
+    expect(performance.now() - startedMs).toBeGreaterThan(250);
+    await expect(transport.service("raw").unary(call(60), ask)).rejects.toMatchObject({ code: Code.DEADLINE_EXCEEDED });
+  });
+
+  test("fails with NO_INSTANCE when the service has none", async () => {
+    await using transport = transportTo([], { repickLimitMs: 100 });
+    await expect(transport.service("raw").unary(call(), ask)).rejects.toMatchObject({
+      code: Code.UNAVAILABLE,
+      reason: "NO_INSTANCE",
+    });
+    await expect(transport.service("unheard-of").unary(call(), ask)).rejects.toMatchObject({
+      code: Code.UNAVAILABLE,
+      reason: "NO_INSTANCE",
+    });
+  });
+
+  test("waits for the first instance to come up", async () => {
+    await using server = await startRawServer(echo);
+    const resolver = createStaticResolver();
+    await using transport = createTransport({ resolver });
+    const answered = transport.service("raw").unary(call(), ask);
+    setImmediate(() => resolver.set("raw", [server.endpoint]));
+    expect((await answered).endpoint.key).toBe(server.endpoint.key);
+  });
+
+  test("goes to another endpoint when the registry lists what is no address", async () => {
+    await using server = await startRawServer(echo);
+    await using transport = transportTo([
+      createEndpoint("127.0.0.1", 700_000),
+      createEndpoint("no such host", 1),
+      server.endpoint,
+    ]);
+    for (let index = 0; index < 10; index++)
+      expect((await transport.service("raw").unary(call(), ask)).endpoint.key).toBe(server.endpoint.key);
+  });
+
+  test("goes to another endpoint when a peer accepts and never speaks", async () => {
+    await using silent = await startSilentServer();
+    await using server = await startRawServer(echo);
+    await using transport = transportTo([silent.endpoint, server.endpoint], { connectTimeoutMs: 150 });
+    const calls = await Promise.all(Array.from({ length: 20 }, () => transport.service("raw").unary(call(), ask)));
+    expect(calls.every(({ endpoint }) => endpoint.key === server.endpoint.key)).toBe(true);
+    expect(silent.accepted).toBe(1);
+  });
+});
+
+describe("a connection", () => {
+  test("to an instance that is killed loses its calls in flight, and no other", async () => {
+    await using doomed = await startServerProcess();
+    await using server = await startRawServer(echo);
+    await using transport = transportTo([doomed.endpoint, server.endpoint]);
+    const service = transport.service("raw");
+    let inFlight = 0;
+    let lost = 0;
+    let inFlightAtKill = 0;
+    let answered = 0;
+    let stop = false;
+    const loop = async (): Promise<void> => {
+      while (!stop) {
+        inFlight++;
+        try {
+          await service.unary(call(), ask);
+          answered++;
+        } catch (error) {
+          expect(error).toMatchObject({ code: Code.UNAVAILABLE });
+          lost++;
+        } finally {
+          inFlight--;
+        }
+      }
+    };
+    const loops = Array.from({ length: 20 }, loop);
+    await eventually(() => answered > 500);
+    inFlightAtKill = inFlight;
+    doomed.signal("SIGKILL");
+    const before = answered;
+    await eventually(() => answered > before + 2_000);
+    stop = true;
+    await Promise.all(loops);
+    expect(lost).toBeLessThanOrEqual(inFlightAtKill);
+  });
+
+  test("to a peer that hangs is given up after the silence and the timeout of its PING", async () => {
+    await using server = await startServerProcess();
+    await using transport = transportTo([server.endpoint], { keepaliveAfterMs: 200, keepaliveTimeoutMs: 200 });
+    const service = transport.service("raw");
+    await service.unary(call(), ask);
+    server.signal("SIGSTOP");
+    const startedMs = performance.now();
+    await expect(service.unary(call(), ask)).rejects.toMatchObject({ code: Code.UNAVAILABLE, reason: "CONNECTION_FAILED" });
+    expect(performance.now() - startedMs).toBeGreaterThan(350);
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    server.signal("SIGCONT");
+    await eventually(() => service.unary(call(), ask));
+  });
+
+  test("stays open while its peer answers PINGs, however long the call takes", async () => {
+    const held: ServerHttp2Stream[] = [];
+    await using server = await startRawServer((stream) => held.push(stream));
+    await using transport = transportTo([server.endpoint], { keepaliveAfterMs: 30, keepaliveTimeoutMs: 500 });
+    const answered = transport.service("raw").unary(call(), ask);
+    await eventually(() => held.length === 1);
+    let pings = 0;
+    server.sessions[0]?.on("ping", () => pings++);
+    await eventually(() => pings >= 3);
+    answer(held[0] as ServerHttp2Stream, frame(Buffer.from("answer")));
+    expect(Buffer.from((await answered).message).toString()).toBe("answer");
+  });
+
+  test("sends PINGs rarely to a peer that has complained of too many", async () => {
+    const held: ServerHttp2Stream[] = [];
+    await using server = await startRawServer((stream) => held.push(stream));
+    await using transport = transportTo([server.endpoint], { keepaliveAfterMs: 30, keepaliveTimeoutMs: 500 });
+    const service = transport.service("raw");
+    const first = service.unary(call(), ask).catch((error: unknown) => error);
+    await eventually(() => held.length === 1);
+    server.sessions[0]?.goaway(11, 1, Buffer.from("too_many_pings"));
+    expect(await first).toMatchObject({ code: Code.UNAVAILABLE });
+    const second = service.unary(call(), ask);
+    await eventually(() => held.length === 2);
+    let pings = 0;
+    server.sessions[1]?.on("ping", () => pings++);
+    await new Promise((resolve) => setTimeout(resolve, 150)); // The absence of PINGs takes time to see.
+    expect(pings).toBe(0);
+    answer(held[1] as ServerHttp2Stream, frame(Buffer.from("answer")));
+    await second;
+  });
+
+  test("takes no more calls than its peer allows: a further one is opened", async () => {
+    const held: ServerHttp2Stream[] = [];
+    await using server = await startRawServer((stream) => held.push(stream), { settings: { maxConcurrentStreams: 3 } });
+    await using transport = transportTo([server.endpoint], { maxConnectionsPerEndpoint: 2 });
+    const calls = Array.from({ length: 10 }, () => transport.service("raw").unary(call(), ask));
+    await eventually(() => held.length === 6);
+    expect(server.sessions).toHaveLength(2);
+    let answered = 0;
+    while (answered < 10) {
+      await eventually(() => held.length > answered);
+      for (; answered < held.length; answered++) answer(held[answered] as ServerHttp2Stream, frame(Buffer.from("answer")));
+    }
+    expect(await Promise.all(calls)).toHaveLength(10);
+    expect(server.sessions).toHaveLength(2);
+  });
+
+  test("is replaced at its age, and no call fails", async () => {
+    await using server = await startRawServer(echo);
+    await using transport = transportTo([server.endpoint], { maxConnectionAgeMs: 50, maxConnectionAgeJitter: 0.1 });
+    await eventually(async () => {
+      await Promise.all(Array.from({ length: 10 }, () => transport.service("raw").unary(call(), ask)));
+      return server.sessions.length >= 4;
+    });
+    await eventually(() => server.sessions.filter(({ destroyed }) => !destroyed).length <= 1);
+  });
+
+  test("closes when its endpoint leaves the set and its calls have ended", async () => {
+    const held: ServerHttp2Stream[] = [];
+    await using server = await startRawServer((stream) => held.push(stream));
+    const resolver = createStaticResolver({ raw: [server.endpoint] });
+    await using transport = createTransport({ resolver });
+    const answered = transport.service("raw").unary(call(), ask);
+    await eventually(() => held.length === 1);
+    resolver.set("raw", []);
+    answer(held[0] as ServerHttp2Stream, frame(Buffer.from("answer")));
+    expect(Buffer.from((await answered).message).toString()).toBe("answer");
+    await eventually(() => server.sessions[0]?.destroyed);
+  });
+
+  test("is closed after a while when its endpoint is in no set", async () => {
+    await using server = await startRawServer(echo);
+    await using transport = transportTo([], { idleTimeoutMs: 50 });
+    await transport.endpoint(server.endpoint).unary(call(), ask);
+    await eventually(() => server.sessions[0]?.destroyed);
+    await transport.endpoint(server.endpoint).unary(call(), ask);
+    expect(server.sessions).toHaveLength(2);
+  });
+
+  test("that breaks fails its calls with UNAVAILABLE, and the next call gets another", async () => {
+    const held: ServerHttp2Stream[] = [];
+    await using server = await startRawServer((stream) => (held.length === 0 ? held.push(stream) : echo(stream)));
+    await using transport = transportTo([server.endpoint]);
+    const service = transport.service("raw");
+    const broken = service.unary(call(), ask);
+    await eventually(() => held.length === 1);
+    server.sessions[0]?.destroy();
+    await expect(broken).rejects.toMatchObject({ code: Code.UNAVAILABLE, reason: "CONNECTION_FAILED" });
+    expect(Buffer.from((await service.unary(call(), ask)).message).toString()).toBe("answer");
+  });
+
+  test("is not stormed by a peer that dies at every call", async () => {
+    await using server = await startRawServer((stream) => stream.session?.destroy());
+    await using transport = transportTo([server.endpoint], { reconnectBaseMs: 40, reconnectMaxMs: 40 });
+    const until = performance.now() + 400;
+    let calls = 0;
+    while (performance.now() < until) {
+      await transport
+        .service("raw")
+        .unary(call(100), ask)
+        .catch(() => {});
+      calls++;
+    }
+    expect(calls).toBeGreaterThan(3);
+    // One connection every 20 ms on average, after waits of 0 to 40 ms.
+    expect(server.sessions.length).toBeLessThan(60);
+  });
+
+  test("that the transport closes cancels its calls, and later ones", async () => {
+    const held: ServerHttp2Stream[] = [];
+    await using server = await startRawServer((stream) => held.push(stream));
+    const transport = transportTo([server.endpoint]);
+    const service = transport.service("raw");
+    const running = service.unary(call(), ask);
+    await eventually(() => held.length === 1);
+    const stopped = once(held[0] as ServerHttp2Stream, "close");
+    await transport[Symbol.asyncDispose]();
+    await expect(running).rejects.toMatchObject({ code: Code.CANCELLED });
+    await expect(service.unary(call(), ask)).rejects.toMatchObject({ code: Code.CANCELLED });
+    await stopped;
+  });
+});
