@@ -53,8 +53,16 @@ type State =
   | { readonly is: "lost" }
   | { readonly is: "left" };
 
-/** How the registry lists the instance: with its beat check passing, with that check not passing, or not at all. */
-type Listing = "passing" | "failing" | "absent";
+/** How the registry lists the instance. */
+interface Listing {
+  readonly listed: boolean;
+  /** Our own check passes. */
+  readonly beating: boolean;
+  /** All checks pass, those of the node, of operators and of others among them: others may call the instance. */
+  readonly passing: boolean;
+}
+
+const unlisted: Listing = { listed: false, beating: false, passing: false };
 
 /**
  * One instance, registered with a TTL check that it beats. The states and their changes: new -> registered at the first
@@ -125,11 +133,11 @@ export class ConsulRegistration implements Registration {
   async isKnown(signal: AbortSignal): Promise<boolean> {
     const before = this.#state;
     if (before.is !== "registered" || this.#deps.clock.monotonicMs() - before.sinceMs < settleMs) return false;
-    const listing = await this.#look(signal).catch(() => "absent" as const);
+    const { listed, beating } = await this.#look(signal).catch(() => unlisted);
     // What a look finds lost is registered again at once, not with the next beat.
-    if (!this.#announced) this.#bell.ring();
-    const asReported = listing === "passing" || (listing === "failing" && !this.#serving);
-    return asReported && this.#state === before;
+    if (this.#state.is === "lost") this.#bell.ring();
+    // Our own check alone: a maintenance mode that an operator has set says nothing about what the registry knows.
+    return listed && beating === this.#serving && this.#state === before;
   }
 
   deregister(): Promise<void> {
@@ -167,6 +175,8 @@ export class ConsulRegistration implements Registration {
         const forgotten = this.#announced && httpStatus(error) === 404;
         if (forgotten) this.#lose();
         else this.#deps.trouble.trouble(error, "the registry does not take the registration");
+        // Refused, though not forgotten: the check may have been replaced by one that takes no beats.
+        if (httpStatus(error) !== undefined) this.#announced = false;
         // A registry that has forgotten us hears of us at once; one that forgets again and again is not stormed.
         if (!forgotten || failures > 0) await this.#bell.wait(backOffMs(error, failures, this.#deps.random));
         failures += 1;
@@ -185,8 +195,10 @@ export class ConsulRegistration implements Registration {
 
   async #beat(): Promise<void> {
     const { consul, trouble, clock, beatMs } = this.#deps;
-    const how = { note: this.#serving ? "SERVING" : "NOT_SERVING", signal: this.#lifetime.signal, timeoutMs: beatMs };
-    await consul.beat(checkId(this.id), this.#serving ? "passing" : "critical", how);
+    const how = { signal: this.#lifetime.signal, timeoutMs: beatMs };
+    // Without a note while it serves: the registration has none either, and a change of it would wake every watcher.
+    if (this.#serving) await consul.beat(checkId(this.id), "passing", how);
+    else await consul.beat(checkId(this.id), "critical", { ...how, note: "NOT_SERVING" });
     trouble.calm();
     // A look may have found, meanwhile, that the catalog has lost us: then only the next registration confirms.
     if (!this.#announced) return;
@@ -213,17 +225,29 @@ export class ConsulRegistration implements Registration {
     const timeoutMs = registrationDefaults.lookTimeoutMs;
     const { value } = await this.#deps.consul.healthService(this.#instance.name, { signal, timeoutMs });
     const own = value.find(({ id }) => id === this.id);
-    // The beat's check alone: a maintenance mode that an operator has set says nothing about what the registry knows.
-    const listing = own === undefined ? "absent" : own.checks.get(checkId(this.id)) === "passing" ? "passing" : "failing";
-    // A catalog that never showed us may be hidden from our token: registering again and again would change nothing.
-    if (listing === "absent" && this.#listed) this.#lose();
-    this.#listed = listing !== "absent";
-    const misjudged = this.#serving && listing !== "passing" && this.#announced;
-    if (misjudged && !this.#misjudged)
-      this.#logger.warn({ listing }, "the registry does not list this instance as passing, although it beats");
-    this.#misjudged = misjudged;
-    this.#deps.meter.gauge("mesh_registration_passing", listing === "passing" ? 1 : 0, { service: this.#instance.name });
+    const statuses = [...(own?.checks.values() ?? [])];
+    const listing: Listing =
+      own === undefined
+        ? unlisted
+        : {
+            listed: true,
+            beating: own.checks.get(checkId(this.id)) === "passing",
+            passing: statuses.every((status) => status === "passing"),
+          };
+    this.#learn(listing);
     return listing;
+  }
+
+  #learn({ listed, passing }: Listing): void {
+    // A catalog that never showed us may be hidden from our token: registering again and again would change nothing.
+    if (!listed && this.#listed) this.#lose();
+    this.#listed = listed;
+    const misjudged = this.#serving && !passing && this.#announced;
+    if (misjudged && !this.#misjudged) {
+      this.#logger.warn({ listed }, "the registry does not list this instance as passing, although it beats");
+    }
+    this.#misjudged = misjudged;
+    this.#deps.meter.gauge("mesh_registration_passing", passing ? 1 : 0, { service: this.#instance.name });
   }
 
   async #leave(): Promise<void> {

@@ -66,6 +66,7 @@ export function createConsulResolver(options: ConsulResolverOptions): Resolver {
   const shared: Shared = { consul, own, held: new Set(), meter, clock, random, trouble, waitMs };
   const instances = new Map<string, SharedWatch<EndpointSet>>();
   let services: SharedWatch<readonly ListedService[]> | undefined;
+  let closed = false;
 
   const instancesOf = (name: string): SharedWatch<EndpointSet> => {
     const onIdle = (): void => {
@@ -85,15 +86,18 @@ export function createConsulResolver(options: ConsulResolverOptions): Resolver {
 
   return {
     async *watch(name, signal) {
+      if (closed || signal.aborted) return;
       const watch = instances.get(name) ?? instancesOf(name);
       instances.set(name, watch);
       yield* watch.follow(signal);
     },
     async *watchServices(signal) {
+      if (closed || signal.aborted) return;
       services ??= catalog();
       yield* services.follow(signal);
     },
     async [Symbol.asyncDispose]() {
+      closed = true;
       const all: AsyncDisposable[] = [...instances.values()];
       if (services !== undefined) all.push(services);
       await Promise.all(all.map((watch) => watch[Symbol.asyncDispose]()));
