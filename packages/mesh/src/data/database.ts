@@ -35,7 +35,7 @@ export const databaseDefaults = {
   openTimeoutMs: 15_000,
 } as const;
 
-/** How often a transaction is run, and for how long it is run again, in ms. */
+/** How often a transaction is run, and with which pauses, in ms. One without a connection is run again within `withinMs` only. */
 const transactionTries = { most: 5, withinMs: 1_000, baseMs: 10, maxMs: 200 } as const;
 
 /** What a service says about its database. */
@@ -62,9 +62,11 @@ export interface Database<Tables> extends AsyncDisposable {
   /**
    * Runs `work` in a transaction: committed when it resolves, rolled back when it rejects. On SQLite transactions run one
    * after the other. On PostgreSQL they are READ COMMITTED: a value that was read may have changed when it is written, so
-   * write `set n = n + 1` or guard the update in its WHERE. Deadlocks, serialization failures and connections that broke
-   * before the commit are tried again, up to 5 times within 1 s: `work` has no effect outside of the transaction. When the
-   * connection breaks during the commit, nobody knows whether it took place, and the error is passed on. Waiting ends with the call that is being handled.
+   * write `set n = n + 1` or guard the update in its WHERE.
+   *
+   * Deadlocks, serialization failures and, within 1 s, connections that broke before the commit are tried again, 5 runs at
+   * most: `work` has no effect outside of the transaction. When the connection breaks during the commit, nobody knows whether
+   * it took place, and the error is passed on. Once the call that is being handled has ended, nothing is begun for it.
    */
   transaction<T>(work: (trx: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** What kind of failure an error of `read` or `transaction` is. */
@@ -124,6 +126,7 @@ async function runOnce<Tables, T>(
   try {
     return await writer.transaction().execute(async (trx) => {
       try {
+        currentCall()?.signal.throwIfAborted();
         const result = await scope.run(async () => await work(trx));
         state.committing = true;
         return result;
@@ -150,9 +153,10 @@ async function runAgain<T>(
       return await run(state);
     } catch (error) {
       const { kind } = engine.classify(error);
-      const harmless = kind === "conflict" || ((kind === "unavailable" || kind === "busy") && !state.committing);
-      const late = attempt >= transactionTries.most || clock.monotonicMs() - startedMs >= transactionTries.withinMs;
-      if (!harmless || late) throw error;
+      const isLate = clock.monotonicMs() - startedMs >= transactionTries.withinMs;
+      // The database has said that a conflict was rolled back; it finds a deadlock after 1 s, which is not too late.
+      const isHarmless = kind === "conflict" || ((kind === "unavailable" || kind === "busy") && !state.committing && !isLate);
+      if (!isHarmless || attempt >= transactionTries.most) throw error;
       await clock.sleep(fullJitterMs(attempt, transactionTries, random), currentCall()?.signal);
     }
   }
