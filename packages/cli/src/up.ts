@@ -33,14 +33,6 @@ interface Started extends PlannedProcess {
   readonly process: SupervisedProcess;
 }
 
-/** A mesh whose processes have been started. */
-interface Running {
-  readonly registryUrl: string;
-  readonly registry: Started | undefined;
-  readonly services: readonly Started[];
-  readonly edge: Started;
-}
-
 /** Runs a mesh until `stop` aborts. Returns the exit code: 0 after an orderly stop, 1 if the mesh does not come up. */
 export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
   const startedMs = deps.clock.monotonicMs();
@@ -59,15 +51,16 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
   }
   for (const notice of plan.notices) say(paint("yellow", `protoloom: ${notice}`));
   const runDir = mkdtempSync(join(tmpdir(), "protoloom-"));
-  const running = startAll(plan, { options, deps, runDir });
-  const killAll = (): void => startedOf(running).forEach(({ process }) => process.kill());
+  // In the order of their start.
+  const started: Started[] = [];
+  const killAll = (): void => started.forEach(({ process }) => process.kill());
   deps.kill.addEventListener("abort", killAll, { once: true });
   try {
-    const addresses = await untilReady(running, deps);
+    const addresses = await startAll(plan, createStarter(plan, { options, deps, runDir, started }), deps);
     if (addresses !== undefined) {
       if (options.readyFile !== undefined) writeReadyFile(options.readyFile, addresses);
       say(renderBanner(addresses, bannerOptions(plan, options, { deps, startedMs })));
-      if (options.watch) watchAll(running, { say, signal: deps.stop });
+      if (options.watch) watchAll(started, { say, signal: deps.stop });
       await aborted(deps.stop);
     }
     say("protoloom: stopping");
@@ -77,45 +70,39 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
     deps.writeError(`protoloom: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}\n`);
     return 1;
   } finally {
-    await stopAll(running);
+    await stopAll(started);
     deps.kill.removeEventListener("abort", killAll);
     rmSync(runDir, { recursive: true, force: true });
   }
 }
 
-function startAll(plan: Plan, { options, deps, runDir }: { options: UpOptions; deps: UpDeps; runDir: string }): Running {
-  const all = [...(plan.registry === undefined ? [] : [plan.registry]), ...plan.services, plan.edge];
-  const style = { format: options.log, color: deps.color, nameWidth: Math.max(...all.map(({ spec }) => spec.name.length)) };
-  const start = (planned: PlannedProcess, index: number): Started => {
-    const { spec } = planned;
-    const format = createLineFormatter(spec.name, index, style);
-    const process = new SupervisedProcess(spec, {
-      runDir,
-      clock: deps.clock,
-      onLine: (line) => deps.write(`${format(line)}\n`),
-      say: (message) =>
-        deps.write(`${format(JSON.stringify({ level: "warn", time: Date.now(), msg: `protoloom: ${spec.name} ${message}` }))}\n`),
-    });
-    return { ...planned, process };
-  };
-  return {
-    registryUrl: plan.registryUrl,
-    registry: plan.registry === undefined ? undefined : start(plan.registry, 0),
-    services: plan.services.map((planned, index) => start(planned, index + 1)),
-    edge: start(plan.edge, all.length - 1),
-  };
-}
+type Starter = (planned: PlannedProcess) => SupervisedProcess;
 
-function startedOf({ registry, services, edge }: Running): readonly Started[] {
-  return [edge, ...services, ...(registry === undefined ? [] : [registry])];
+/** Starts processes with their lines in one log, and adds them to `started`. */
+function createStarter(
+  plan: Plan,
+  { options, deps, runDir, started }: { options: UpOptions; deps: UpDeps; runDir: string; started: Started[] },
+): Starter {
+  const names = [plan.registry, ...plan.services, plan.edge].flatMap((planned) => planned?.spec.name ?? []);
+  const style = { format: options.log, color: deps.color, nameWidth: Math.max(...names.map(({ length }) => length)) };
+  return (planned) => {
+    const { name } = planned.spec;
+    const format = createLineFormatter(name, names.indexOf(name), style);
+    const onLine = (line: string): void => deps.write(`${format(line)}\n`);
+    const say = (message: string): void =>
+      onLine(JSON.stringify({ level: "warn", time: Date.now(), name: "protoloom", msg: `${name} ${message}` }));
+    const process = new SupervisedProcess(planned.spec, { runDir, clock: deps.clock, onLine, say });
+    started.push({ ...planned, process });
+    return process;
+  };
 }
 
 /** The addresses once all processes are ready and the edge serves all services, or undefined if `stop` aborts before. */
-async function untilReady(running: Running, { stop, clock }: UpDeps): Promise<MeshAddresses | undefined> {
+async function startAll(plan: Plan, start: Starter, { stop, clock }: UpDeps): Promise<MeshAddresses | undefined> {
   const over = new AbortController();
   try {
     return await Promise.race([
-      addressesOf(running, over.signal),
+      startInOrder(plan, start, AbortSignal.any([over.signal, stop])),
       aborted(stop),
       clock.sleep(readyTimeoutMs, over.signal).then(() => {
         throw new Error(`not ready within ${readyTimeoutMs / 1_000} s`);
@@ -126,14 +113,20 @@ async function untilReady(running: Running, { stop, clock }: UpDeps): Promise<Me
   }
 }
 
-async function addressesOf(running: Running, signal: AbortSignal): Promise<MeshAddresses> {
-  await Promise.all(startedOf(running).map(({ process }) => process.ready));
-  const { registryUrl, services, edge } = running;
+/**
+ * Registry and services together: a service waits for its registry. The edge after them, since what is registered when it
+ * starts is served at once, and what comes later a second later.
+ */
+async function startInOrder(plan: Plan, start: Starter, signal: AbortSignal): Promise<MeshAddresses> {
+  const registry = plan.registry === undefined ? undefined : start(plan.registry);
+  const services = plan.services.map((planned) => ({ role: planned.role, process: start(planned) }));
+  await Promise.all([registry?.ready, ...services.map(({ process }) => process.ready)]);
+  signal.throwIfAborted();
+  const edgeUrl = `http://${(await start(plan.edge).ready).address}`;
   const addresses: Record<string, string[]> = {};
   for (const { role, process } of services) (addresses[role] ??= []).push((await process.ready).address);
-  const edgeUrl = `http://${(await edge.process.ready).address}`;
   await waitForRoutes(edgeUrl, Object.keys(addresses), signal);
-  return { edge: edgeUrl, registry: registryUrl, services: addresses };
+  return { edge: edgeUrl, registry: plan.registryUrl, services: addresses };
 }
 
 function bannerOptions(
@@ -158,8 +151,8 @@ function writeReadyFile(path: string, addresses: MeshAddresses): void {
   renameSync(`${path}.part`, path);
 }
 
-function watchAll(running: Running, { say, signal }: { say: (text: string) => void; signal: AbortSignal }): void {
-  for (const { spec, sources, process } of startedOf(running)) {
+function watchAll(started: readonly Started[], { say, signal }: { say: (text: string) => void; signal: AbortSignal }): void {
+  for (const { spec, sources, process } of started) {
     const restart = (): void => {
       say(`protoloom: the sources of ${spec.name} have changed, it starts again`);
       process.restart();
@@ -169,10 +162,15 @@ function watchAll(running: Running, { say, signal }: { say: (text: string) => vo
 }
 
 /** The edge first, so that nothing calls services that are going; the registry last, so that they can deregister. */
-async function stopAll({ registry, services, edge }: Running): Promise<void> {
-  await edge.process.stop();
-  await Promise.all(services.map(({ process }) => process.stop()));
-  await registry?.process.stop();
+async function stopAll(started: readonly Started[]): Promise<void> {
+  const isService = ({ role }: Started): boolean => role !== "edge" && role !== "registry";
+  for (const group of [
+    started.filter(({ role }) => role === "edge"),
+    started.filter(isService),
+    started.filter(({ role }) => role === "registry"),
+  ]) {
+    await Promise.all(group.map(({ process }) => process.stop()));
+  }
 }
 
 async function aborted(signal: AbortSignal): Promise<undefined> {
