@@ -13,6 +13,9 @@ import {
 import type { Client, Registrar } from "@protoloom/mesh";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
+import type { DatabasePlace } from "../../../tools/databases.ts";
+import { describeWith } from "../../../tools/parts.ts";
+import { startPostgres } from "../../../tools/postgres.ts";
 import { openUserService } from "./open-service.ts";
 
 /** A service that is called by endpoint registers nowhere. */
@@ -22,34 +25,62 @@ const noRegistrar: Registrar = {
   },
 };
 
+type Users = Client<typeof UserService>;
+
+/** Serves the users of a place, and calls them over gRPC. */
+async function startUsers(
+  place: Pick<DatabasePlace, "name" | "url" | "dataDir">,
+  resources: AsyncDisposableStack,
+): Promise<Users> {
+  const service = await openUserService(place, { logger: silentLogger, resources, name: place.name });
+  const config = readServerConfig(createEnvReader({ MESH_DRAIN_NOTICE_MS: "0" }));
+  const server = resources.use(await serve({ services: [service], config, logger: silentLogger }));
+  const [host = "", port = ""] = server.address.split(":");
+  const resolver = createStaticResolver({ user: [createEndpoint(host, Number(port))] });
+  const mesh = createMesh({ registryUrl: "http://127.0.0.1:1" }, { discovery: { resolver, registrar: noRegistrar } });
+  return resources.use(mesh).client(UserService);
+}
+
+async function errorOf(call: Promise<unknown>): Promise<MeshError> {
+  const error = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof MeshError) return error;
+  throw new Error("the call did not fail", { cause: error });
+}
+
+describeWith(["postgres"], "the user service without its database", () => {
+  test("says so at once, and goes on when the database is back", async () => {
+    await using database = await startPostgres();
+    await using resources = new AsyncDisposableStack();
+    const users = await startUsers({ name: "user", url: database.url, dataDir: "" }, resources);
+    const user = await users.createUser({ user: { name: "Ada", email: "ada@example.org" } });
+    process.kill(database.pid, "SIGQUIT");
+    const away = { code: 14, reason: "STORE_UNAVAILABLE", domain: "user.v1" };
+    let error: MeshError | undefined;
+    for (let tries = 0; error === undefined && tries < 100; tries++)
+      error = await users.getUser({ id: user.id }).then(
+        () => undefined,
+        (thrown: MeshError) => thrown,
+      );
+    expect(error).toMatchObject(away);
+    expect(await errorOf(users.createUser({ user: { name: "Grace", email: "grace@example.org" } }))).toMatchObject(away);
+    await database.restart();
+    expect((await users.createUser({ user: { name: "Grace", email: "grace@example.org" } })).name).toBe("Grace");
+  });
+});
+
 describeOnEachEngine("the user service", (newPlace) => {
   const resources = new AsyncDisposableStack();
-  let users: Client<typeof UserService>;
+  let users: Users;
 
   beforeAll(async () => {
-    const place = resources.use(newPlace("user"));
-    const service = await openUserService(place, { logger: silentLogger, resources, name: place.name });
-    const config = readServerConfig(createEnvReader({ MESH_DRAIN_NOTICE_MS: "0" }));
-    const server = resources.use(await serve({ services: [service], config, logger: silentLogger }));
-    const [host = "", port = ""] = server.address.split(":");
-    const resolver = createStaticResolver({ user: [createEndpoint(host, Number(port))] });
-    const mesh = resources.use(
-      createMesh({ registryUrl: "http://127.0.0.1:1" }, { discovery: { resolver, registrar: noRegistrar } }),
-    );
-    users = mesh.client(UserService);
+    users = await startUsers(resources.use(newPlace("user")), resources);
   });
   afterAll(async () => {
     await resources.disposeAsync();
   });
-
-  const errorOf = async (call: Promise<unknown>): Promise<MeshError> => {
-    const error = await call.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (error instanceof MeshError) return error;
-    throw new Error("the call did not fail", { cause: error });
-  };
 
   test("creates, reads, lists, changes and deletes a user", async () => {
     const user = await users.createUser({ user: { name: "Ada", email: "ada@example.org" } });
