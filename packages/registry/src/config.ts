@@ -1,5 +1,5 @@
-import { createEnvReader, logLevels } from "@protoloom/mesh";
-import type { Environment, LogLevel } from "@protoloom/mesh";
+import { createEnvReader, logLevels } from "@protoloom/mesh/process";
+import type { Environment, LogLevel } from "@protoloom/mesh/process";
 
 /** Settings of the registry's process. */
 export interface RegistryConfig {

@@ -1,4 +1,4 @@
-import { createLogger, untilTerminated, writeReadyFile } from "@protoloom/mesh";
+import { createLogger, untilTerminated, writeReadyFile } from "@protoloom/mesh/process";
 import { loadConfig } from "./config.ts";
 import type { RegistryConfig } from "./config.ts";
 import { createRegistry } from "./registry.ts";

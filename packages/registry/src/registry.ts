@@ -1,5 +1,5 @@
-import { silentLogger, systemClock, systemRandom } from "@protoloom/mesh";
-import type { Clock, Logger, Random } from "@protoloom/mesh";
+import { silentLogger, systemClock, systemRandom } from "@protoloom/mesh/process";
+import type { Clock, Logger, Random } from "@protoloom/mesh/process";
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { createCheckRunner } from "./checks/check-runner.ts";

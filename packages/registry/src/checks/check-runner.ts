@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random } from "@protoloom/mesh";
+import type { Clock, Logger, Random } from "@protoloom/mesh/process";
 import type { Catalog } from "../state/catalog.ts";
 import type { CheckRecord } from "../state/check-record.ts";
 import { startIntervalCheck } from "./interval-check.ts";

@@ -1,14 +1,8 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  HealthCheckRequestSchema,
-  HealthCheckResponse_ServingStatus,
-  HealthCheckResponse_ServingStatusSchema,
-  HealthCheckResponseSchema,
-} from "@protoloom/protos/grpc/health/v1/health_pb";
 import { once } from "node:events";
-import { connect, constants } from "node:http2";
+import { connect } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
 import type { ProbeTls } from "../state/check-record.ts";
+import { decodeHealthStatus, encodeHealthRequest } from "./health-message.ts";
 import { parseTarget } from "./parse-target.ts";
 import type { ProbeResult } from "./probe-result.ts";
 
@@ -66,32 +60,19 @@ async function ask(session: ClientHttp2Session, target: string, { service, timeo
     "user-agent": "protoloom-registry",
     "grpc-timeout": `${Math.ceil(timeoutMs)}m`,
   });
-  stream.end(frame(toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema, { service }))));
+  stream.end(encodeHealthRequest(service));
   let trailers: IncomingHttpHeaders = {};
   stream.on("trailers", (received: IncomingHttpHeaders) => (trailers = received));
   const [headers] = (await once(stream, "response")) as [IncomingHttpHeaders];
   const body = await readAll(stream);
-  const httpStatus = headers[constants.HTTP2_HEADER_STATUS];
   const code = trailers["grpc-status"] ?? headers["grpc-status"];
-  if (Number(httpStatus) !== 200 || code === undefined)
-    return { status: "critical", output: `gRPC check ${target}: HTTP ${httpStatus}, no gRPC` };
-  if (Number(code) !== 0) {
-    const message = String(trailers["grpc-message"] ?? headers["grpc-message"] ?? "");
-    return { status: "critical", output: `gRPC check ${target}: status ${String(code)} ${message}`.trimEnd() };
-  }
-  const { status } = fromBinary(HealthCheckResponseSchema, body.subarray(5));
-  if (status === HealthCheckResponse_ServingStatus.SERVING) return { status: "passing", output: `gRPC check ${target}: success` };
-  return {
-    status: "critical",
-    output: `gRPC check ${target}: ${HealthCheckResponse_ServingStatusSchema.value[status]?.name ?? status}`,
-  };
-}
-
-function frame(message: Uint8Array): Buffer {
-  const framed = Buffer.alloc(5 + message.length);
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, 5);
-  return framed;
+  const said = (output: string): ProbeResult => ({ status: "critical", output: `gRPC check ${target}: ${output}` });
+  const httpStatus = Number(headers[":status"]);
+  if (httpStatus !== 200 || code === undefined) return said(`HTTP ${httpStatus}, no gRPC`);
+  if (code !== "0")
+    return said(`status ${String(code)} ${String(trailers["grpc-message"] ?? headers["grpc-message"] ?? "")}`.trimEnd());
+  const status = decodeHealthStatus(body);
+  return status === "SERVING" ? { status: "passing", output: `gRPC check ${target}: success` } : said(status);
 }
 
 async function readAll(stream: ClientHttp2Stream): Promise<Buffer> {

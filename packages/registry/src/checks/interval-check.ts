@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random } from "@protoloom/mesh";
+import type { Clock, Logger, Random } from "@protoloom/mesh/process";
 import type { CheckRecord } from "../state/check-record.ts";
 import type { ProbeResult } from "./probe-result.ts";
 import { createThresholds } from "./thresholds.ts";

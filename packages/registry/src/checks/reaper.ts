@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@protoloom/mesh";
+import type { Clock, Logger } from "@protoloom/mesh/process";
 import type { Catalog } from "../state/catalog.ts";
 
 /** How long-dead services are removed. */

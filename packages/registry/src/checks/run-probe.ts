@@ -1,5 +1,5 @@
-import { withDeadline } from "@protoloom/mesh";
-import type { Clock } from "@protoloom/mesh";
+import { withDeadline } from "@protoloom/mesh/process";
+import type { Clock } from "@protoloom/mesh/process";
 import type { CheckRecord } from "../state/check-record.ts";
 import { checkGrpc } from "./grpc-check.ts";
 import { checkHttp } from "./http-check.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "@protoloom/mesh";
+import type { Clock } from "@protoloom/mesh/process";
 import type { ProbeResult } from "./probe-result.ts";
 
 /** A check that the service feeds. */

@@ -82,7 +82,8 @@ function compare(match: Match, shape: Shape): Filter {
     case "matches":
     case "notMatches": {
       const pattern = createPattern(value);
-      return operator === "matches" ? (found) => pattern(String(found ?? "")) : (found) => !pattern(String(found ?? ""));
+      const matches: Filter = (found) => pattern(typeof found === "string" ? found : "");
+      return operator === "matches" ? matches : (found) => !matches(found);
     }
     default:
       return operator === "isEmpty" ? isEmpty : (found) => !isEmpty(found);

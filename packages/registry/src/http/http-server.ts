@@ -1,5 +1,5 @@
-import { formatAddress } from "@protoloom/mesh";
-import type { Logger } from "@protoloom/mesh";
+import { formatAddress } from "@protoloom/mesh/process";
+import type { Logger } from "@protoloom/mesh/process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";

@@ -1,4 +1,4 @@
-import type { Clock, Random } from "@protoloom/mesh";
+import type { Clock, Random } from "@protoloom/mesh/process";
 import type { CheckRunner } from "../checks/check-runner.ts";
 import type { Catalog } from "../state/catalog.ts";
 

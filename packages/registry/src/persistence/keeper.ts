@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@protoloom/mesh";
+import type { Clock, Logger } from "@protoloom/mesh/process";
 
 /** Keeps a state stored while it changes. */
 export interface Keeper extends AsyncDisposable {

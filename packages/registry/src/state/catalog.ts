@@ -107,7 +107,10 @@ export function createCatalog({ node, now, restored }: CatalogOptions): Catalog 
         for (const check of checks) putCheck(draft, check);
         const named = new Set(checks.map(({ definition }) => definition.id));
         const others = tables.checksOf(service.id).filter(({ id }) => !named.has(id));
-        for (const other of others) options.replaceChecks === true ? dropCheck(draft, other) : adoptCheck(draft, other, service);
+        for (const other of others) {
+          if (options.replaceChecks === true) dropCheck(draft, other);
+          else adoptCheck(draft, other, service);
+        }
       }),
     deregister: (id) => changeIf(tables.services.has(id), (draft) => dropService(draft, id)),
     setCheck: (check) => change((draft) => putCheck(draft, check)),
