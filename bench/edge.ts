@@ -1,6 +1,6 @@
 /**
- * What a request costs at the edge: unary REST and Connect JSON, against a stock connect-node proxy and a bare node:http
- * server, in one run. Registry, fixture, edge and peers are processes of their own; this one makes the load. All of them share the
+ * What a request costs at the edge: unary REST and Connect JSON, against a stock connect-node proxy, a relay that
+ * does nothing but the two hops, and a bare node:http server, in one run. Registry, fixture, edge and peers are processes of their own; this one makes the load. All of them share the
  * machine, so the CPU time of the gateway's process is the figure to compare; throughput is what is left of the machine.
  *
  *   node bench/edge.ts [--seconds 2] [--rounds 3] [--connections 64]
@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
 import { type AddressInfo, type Socket, connect } from "node:net";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -50,10 +51,40 @@ async function serveBare(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+/** The least that a gateway on Node can do: node:http in front, one gRPC call on a node:http2 session behind, nothing read or built. */
+async function serveRelay(upstream: string): Promise<number> {
+  const session = connectHttp2(`http://${upstream}`);
+  const message = Buffer.concat([
+    Buffer.from([0, 0, 0, 0, text.length + 3, 0x0a, 0x80 | (text.length & 0x7f), text.length >> 7]),
+    Buffer.from(text),
+  ]);
+  const headers = {
+    ":method": "POST",
+    ":path": "/fixture.v1.FixtureService/Echo",
+    "content-type": "application/grpc",
+    te: "trailers",
+  };
+  const server = createServer((request, response) => {
+    request.resume();
+    const stream = session.request(headers);
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("end", () => {
+      const answer = JSON.stringify({ text, instance: upstream, remainingMs: "5000" });
+      response.writeHead(chunks.length > 0 ? 200 : 502, { "content-type": "application/json", "content-length": answer.length });
+      response.end(answer);
+    });
+    stream.end(message);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
 /** What the documentation of connect-node gives: a typed handler that calls a typed gRPC client. */
 async function serveConnect(upstream: string): Promise<number> {
   const client = createClient(FixtureService.descriptor, createGrpcTransport({ baseUrl: `http://${upstream}` }));
-  const echo = client["echo"] as (request: unknown) => unknown;
+  const echo = client["echo"] as unknown as (request: unknown) => unknown;
   const handler = connectNodeAdapter({
     routes: (router) => {
       router.service(FixtureService.descriptor, { echo: (request: unknown) => echo(request) } as never);
@@ -207,6 +238,7 @@ async function measure(options: {
   const targets: Target[] = [
     { name: "protoloom edge", ...own(await startEdge(mesh.registryUrl)), workloads: [get, post, rpc] },
     { name: "connect-node proxy", ...own(await startPeer("connect", upstream)), workloads: [rpc] },
+    { name: "bare relay", ...own(await startPeer("relay", upstream)), workloads: [get, rpc] },
     { name: "bare node:http", ...own(await startPeer("bare", upstream)), workloads: [get, rpc] },
   ];
   const pairs = targets.flatMap((target) => target.workloads.map((workload) => ({ target, workload, windows: [] as Window[] })));
@@ -233,5 +265,6 @@ const { values } = parseArgs({
   },
 });
 if (values.role === "bare") console.log(await serveBare());
+else if (values.role === "relay") console.log(await serveRelay(values.upstream));
 else if (values.role === "connect") console.log(await serveConnect(values.upstream));
 else await measure({ seconds: Number(values.seconds), rounds: Number(values.rounds), connections: Number(values.connections) });

@@ -46,6 +46,17 @@ export function createEdgeHandler(context: EdgeHandlerContext): HttpHandlers {
     if (exchange.status === 0) answerRestError(exchange, thrown, baseRegistry);
     else exchange.abandon();
   };
+  const failServing = (exchange: Exchange, serving: Serving, thrown: unknown): void => {
+    const fields = { rpc: serving.rpc, requestId: exchange.requestId };
+    if (!isExpected(thrown)) context.logger.error({ ...fields, err: thrown }, "a request has failed in the edge");
+    try {
+      if (exchange.status === 0) serving.fail(thrown);
+      else exchange.abandon();
+    } catch (error) {
+      context.logger.error({ ...fields, err: error }, "an error could not be answered");
+      exchange.abandon();
+    }
+  };
   return {
     handle(exchange) {
       const startedMs = context.clock.monotonicMs();
@@ -58,18 +69,13 @@ export function createEdgeHandler(context: EdgeHandlerContext): HttpHandlers {
         return;
       }
       const { rpc, done } = serving;
-      done
-        .catch((error: unknown) => {
-          if (!isExpected(error))
-            context.logger.error({ rpc, requestId: exchange.requestId, err: error }, "a request has failed in the edge");
-          if (exchange.status === 0) serving.fail(error);
-          else exchange.abandon();
-        })
-        .catch((error: unknown) => {
-          context.logger.error({ rpc, requestId: exchange.requestId, err: error }, "an error could not be answered");
-          exchange.abandon();
-        })
-        .finally(() => record(exchange, startedMs, rpc));
+      done.then(
+        () => record(exchange, startedMs, rpc),
+        (error: unknown) => {
+          failServing(exchange, serving, error);
+          record(exchange, startedMs, rpc);
+        },
+      );
     },
     refuse(exchange, fault) {
       const startedMs = context.clock.monotonicMs();

@@ -18,11 +18,11 @@ export interface Exchange {
   readonly status: number;
   /** Reads the whole body. Rejects with RESOURCE_EXHAUSTED above `maxBytes`, with CANCELLED when the client goes. */
   readBody(maxBytes: number): Promise<Uint8Array>;
-  /** Calls back, at most once, when the client goes before the answer is complete. */
-  onGone(callback: () => void): void;
-  /** Answers at once. */
+  /** Aborts, with CANCELLED, when the client goes before the answer is complete. One connection of HTTP/1 has one signal. */
+  readonly signal: AbortSignal;
+  /** Answers at once. Takes `headers` over, and adds to them. */
   respond(status: number, headers: OutgoingHttpHeaders, body?: string | Uint8Array): void;
-  /** Begins an answer whose body follows in pieces. */
+  /** Begins an answer whose body follows in pieces. Takes `headers` over. */
   start(status: number, headers: OutgoingHttpHeaders, options: { readonly trailers: boolean }): void;
   /** Sends a piece; resolves when more may be sent. Rejects when the client has gone. */
   write(chunk: Uint8Array): Promise<void>;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { callerGone } from "@protoloom/mesh";
 import { tooLarge } from "../errors/request-error.ts";
 import type { Exchange } from "./exchange.ts";
@@ -13,7 +14,8 @@ export function createHttp1Exchange(
 ): Exchange {
   const requestId = toRequestId(request.headers["x-request-id"]);
   const head = (status: number, headers: OutgoingHttpHeaders): void => {
-    response.writeHead(status, { ...headers, "x-request-id": requestId });
+    headers["x-request-id"] = requestId;
+    response.writeHead(status, headers);
   };
   return {
     version: request.httpVersionMinor === 0 ? "1.0" : "1.1",
@@ -29,17 +31,16 @@ export function createHttp1Exchange(
       return response.headersSent ? response.statusCode : 0;
     },
     readBody: (maxBytes) => readBody(request, maxBytes, Number(request.headers["content-length"] ?? 0)),
-    onGone(callback) {
-      response.once("close", () => {
-        if (!response.writableFinished) callback();
-      });
+    get signal() {
+      return signalOf(request.socket);
     },
     respond(status, headers, body = "") {
       // A body that is left unread would keep the connection busy; without length or coding there is none.
       if (!request.complete && hasBody(request)) response.shouldKeepAlive = false;
       const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
       const isEmpty = status === 204 || status === 304;
-      head(status, isEmpty ? headers : { "content-length": length, ...headers });
+      if (!isEmpty) headers["content-length"] ??= length;
+      head(status, headers);
       response.end(isEmpty || request.method === "HEAD" ? undefined : body);
       watchStall(request.socket, options.stallTimeoutMs);
     },
@@ -52,6 +53,19 @@ export function createHttp1Exchange(
     },
     abandon: () => request.destroy(),
   };
+}
+
+const gone = Symbol("aborts when the connection closes");
+
+/** The signal of a connection: made once, since a controller and a listener for each request cost more than its routing. */
+function signalOf(socket: Socket & { [gone]?: AbortController }): AbortSignal {
+  let controller = socket[gone];
+  if (controller === undefined) {
+    const made = new AbortController();
+    socket.once("close", () => made.abort(callerGone()));
+    socket[gone] = controller = made;
+  }
+  return controller.signal;
 }
 
 function hasBody(request: IncomingMessage): boolean {

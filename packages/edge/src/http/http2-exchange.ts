@@ -1,5 +1,6 @@
 import { constants } from "node:http2";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { callerGone } from "@protoloom/mesh";
 import type { Exchange } from "./exchange.ts";
 import { readBody, writeChunk } from "./http1-exchange.ts";
 import { toRequestId } from "./request-id.ts";
@@ -16,6 +17,7 @@ export function createHttp2Exchange(
   const requestId = toRequestId(headers["x-request-id"]);
   const method = headers[":method"] ?? "GET";
   let status = 0;
+  let controller: AbortController | undefined;
   // A reset with an error code is an error event; the exchange learns of it by `aborted`.
   stream.on("error", () => {});
   const head = (
@@ -24,8 +26,10 @@ export function createHttp2Exchange(
     streamOptions: { endStream?: boolean; waitForTrailers?: boolean },
   ): void => {
     status = code;
-    if (!stream.headersSent && !stream.destroyed)
-      stream.respond({ ...fields, ":status": code, "x-request-id": requestId }, streamOptions);
+    if (stream.headersSent || stream.destroyed) return;
+    fields[":status"] = code;
+    fields["x-request-id"] = requestId;
+    stream.respond(fields, streamOptions);
   };
   return {
     version: "2.0",
@@ -42,14 +46,19 @@ export function createHttp2Exchange(
       return status;
     },
     readBody: (maxBytes) => readBody(stream, maxBytes, Number(headers["content-length"] ?? 0)),
-    onGone(callback) {
-      stream.once("aborted", callback);
+    get signal() {
+      if (controller === undefined) {
+        const made = new AbortController();
+        stream.once("aborted", () => made.abort(callerGone()));
+        controller = made;
+      }
+      return controller.signal;
     },
     respond(code, fields, body = "") {
       const isEmpty = code === 204 || code === 304 || method === "HEAD";
       const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
-      const sized = code === 204 || code === 304 ? fields : { "content-length": length, ...fields };
-      head(code, sized, { endStream: isEmpty || length === 0 });
+      if (code !== 204 && code !== 304) fields["content-length"] ??= length;
+      head(code, fields, { endStream: isEmpty || length === 0 });
       if (!isEmpty && length > 0 && !stream.destroyed) stream.end(body);
       if (length > unwatchedBytes || !stream.readableEnded) closeWhenAnswered(stream, options.stallTimeoutMs);
     },

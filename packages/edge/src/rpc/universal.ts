@@ -2,9 +2,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
 import type { ContextKey } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import { callerGone } from "@protoloom/mesh";
 import type { Exchange } from "../http/exchange.ts";
-import { toConnectError } from "./connect-error.ts";
 
 /** The request behind a call of Connect's handlers. */
 export const exchangeKey: ContextKey<Exchange | undefined> = createContextKey<Exchange | undefined>(undefined, {
@@ -16,8 +14,6 @@ export const exchangeKey: ContextKey<Exchange | undefined> = createContextKey<Ex
  * outside of every handler for an unusual Host.
  */
 export async function serveUniversal(exchange: Exchange, handler: UniversalHandler): Promise<void> {
-  const controller = new AbortController();
-  exchange.onGone(() => controller.abort(toConnectError(callerGone())));
   const contextValues = createContextValues().set(exchangeKey, exchange);
   const answer = await handler({
     httpVersion: exchange.version,
@@ -25,7 +21,7 @@ export async function serveUniversal(exchange: Exchange, handler: UniversalHandl
     url: `http://edge${exchange.target}`,
     header: toWebHeaders(exchange),
     body: exchange.body,
-    signal: controller.signal,
+    signal: exchange.signal,
     contextValues,
   });
   await send(exchange, answer);

@@ -1,4 +1,4 @@
-import { callerGone, grantedTimeoutMs } from "@protoloom/mesh";
+import { grantedTimeoutMs } from "@protoloom/mesh";
 import type { ByteCall, Clock, UnaryAnswer } from "@protoloom/mesh";
 import type { Exchange } from "../http/exchange.ts";
 import type { ForwardHeaders } from "../http/forwarded-headers.ts";
@@ -13,24 +13,19 @@ export interface Upstream {
    */
   unary(exchange: Exchange, method: ExposedMethod, message: Uint8Array): Promise<UnaryAnswer>;
   /** What a call of a client carries. Throws INVALID_ARGUMENT for a malformed timeout. */
-  toCall(exchange: Exchange, method: ExposedMethod, signal: AbortSignal): ByteCall;
+  toCall(exchange: Exchange, method: ExposedMethod): ByteCall;
 }
 
 /** Creates the calls of one edge. */
 export function createUpstream({ clock, forward }: { readonly clock: Clock; readonly forward: ForwardHeaders }): Upstream {
-  const toCall: Upstream["toCall"] = (exchange, method, signal) => ({
+  const toCall: Upstream["toCall"] = (exchange, method) => ({
     path: method.path,
     metadata: forward(exchange.headers, exchange.requestId),
     deadline: clock.monotonicMs() + grantedTimeoutMs(method.policy, parseTimeoutMs(exchange.headers)),
-    signal,
+    signal: exchange.signal,
   });
   return {
     toCall,
-    unary(exchange, method, message) {
-      const controller = new AbortController();
-      const call = toCall(exchange, method, controller.signal);
-      exchange.onGone(() => controller.abort(callerGone()));
-      return method.transport.unary(call, message);
-    },
+    unary: (exchange, method, message) => method.transport.unary(toCall(exchange, method), message),
   };
 }
