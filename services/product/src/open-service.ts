@@ -1,5 +1,7 @@
-import { createIdempotency, createPageTokens, newId, openDatabase, systemClock, toStoreError } from "@protoloom/mesh";
-import type { DatabaseConfig, Implementation, Logger } from "@protoloom/mesh";
+import { systemClock } from "@protoloom/mesh";
+import type { Implementation, Logger } from "@protoloom/mesh";
+import { createIdempotency, createPageTokens, newId, openDatabase, toStoreError } from "@protoloom/mesh/data";
+import type { DatabaseConfig } from "@protoloom/mesh/data";
 import { createProductService } from "./service.ts";
 import { productMigrations } from "./store/migrations.ts";
 import type { ProductTables } from "./store/migrations.ts";

@@ -5,12 +5,12 @@ import {
   createMesh,
   createStaticResolver,
   MeshError,
-  newId,
   readServerConfig,
   serve,
   silentLogger,
 } from "@protoloom/mesh";
 import type { Client, Registrar } from "@protoloom/mesh";
+import { newId } from "@protoloom/mesh/data";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
 import { openProductService } from "./open-service.ts";

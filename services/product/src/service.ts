@@ -1,7 +1,9 @@
 import { ProductService } from "@protoloom/contracts";
 import type { ListProductsRequest, Product as WireProduct } from "@protoloom/contracts/product/v1";
-import { Code, contractViolated, implement, MeshError, readUpdateMask, resourcesNotFound, toEtag } from "@protoloom/mesh";
-import type { Idempotency, Implementation } from "@protoloom/mesh";
+import { Code, contractViolated, implement, MeshError } from "@protoloom/mesh";
+import type { Implementation } from "@protoloom/mesh";
+import { readUpdateMask, resourcesNotFound, toEtag } from "@protoloom/mesh/data";
+import type { Idempotency } from "@protoloom/mesh/data";
 import { fromPrice, toPrice } from "./domain/price.ts";
 import { ProductError } from "./domain/product-error.ts";
 import type { ProductProblem } from "./domain/product-error.ts";

@@ -1,5 +1,7 @@
-import { readDatabaseConfig, readMeshConfig, readServerConfig } from "@protoloom/mesh";
-import type { DatabaseConfig, EnvReader, MeshConfig, ServerConfig } from "@protoloom/mesh";
+import { readMeshConfig, readServerConfig } from "@protoloom/mesh";
+import type { EnvReader, MeshConfig, ServerConfig } from "@protoloom/mesh";
+import { readDatabaseConfig } from "@protoloom/mesh/data";
+import type { DatabaseConfig } from "@protoloom/mesh/data";
 
 /** The configuration of the user service. */
 export interface UserConfig {

@@ -1,7 +1,9 @@
 import { UserService } from "@protoloom/contracts";
 import type { User as WireUser } from "@protoloom/contracts/user/v1";
-import { Code, contractViolated, implement, MeshError, readUpdateMask, resourcesNotFound, toEtag } from "@protoloom/mesh";
-import type { Idempotency, Implementation } from "@protoloom/mesh";
+import { Code, contractViolated, implement, MeshError } from "@protoloom/mesh";
+import type { Implementation } from "@protoloom/mesh";
+import { readUpdateMask, resourcesNotFound, toEtag } from "@protoloom/mesh/data";
+import type { Idempotency } from "@protoloom/mesh/data";
 import { UserError } from "./domain/user-error.ts";
 import type { UserProblem } from "./domain/user-error.ts";
 import { maxNameLength, normalName } from "./domain/user.ts";

@@ -12,8 +12,6 @@ import type { DatabaseFailure } from "./database-failure.ts";
 import type { Engine } from "./engine.ts";
 import { migrate } from "./migrate.ts";
 import type { Migrations } from "./migration.ts";
-import { openPostgresEngine } from "./postgres-engine.ts";
-import { openSqliteEngine } from "./sqlite-engine.ts";
 import { createTransactionScope } from "./transaction-scope.ts";
 import type { TransactionScope } from "./transaction-scope.ts";
 
@@ -83,10 +81,7 @@ export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Da
   const { clock = systemClock, random = systemRandom, logger } = options;
   const limits = { ...databaseDefaults, ...options.limits };
   const scope = createTransactionScope();
-  const engine =
-    options.url === undefined
-      ? await openSqliteEngine({ file: join(options.dataDir, `${options.name}.sqlite`), ...limits, scope, clock })
-      : openPostgresEngine({ url: options.url, schema: options.name, ...limits, scope, logger });
+  const engine = await openEngine(options, { limits, scope, clock });
   try {
     await whenReachable(engine, { clock, random, logger, timeoutMs: limits.openTimeoutMs }, async () => {
       await migrate(engine, options.migrations, { clock, logger });
@@ -109,6 +104,23 @@ export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Da
     },
     [Symbol.asyncDispose]: async () => await (closing ??= engine.close()),
   };
+}
+
+/** Opens the engine, and loads no driver but its own. */
+async function openEngine(
+  { name, url, dataDir, logger }: DatabaseOptions,
+  {
+    limits,
+    scope,
+    clock,
+  }: { readonly limits: Record<keyof typeof databaseDefaults, number>; readonly scope: TransactionScope; readonly clock: Clock },
+): Promise<Engine> {
+  if (url === undefined) {
+    const { openSqliteEngine } = await import("./sqlite-engine.ts");
+    return await openSqliteEngine({ file: join(dataDir, `${name}.sqlite`), ...limits, scope, clock });
+  }
+  const { openPostgresEngine } = await import("./postgres-engine.ts");
+  return openPostgresEngine({ url, schema: name, ...limits, scope, logger });
 }
 
 /** Whether the COMMIT of a transaction has been sent. */

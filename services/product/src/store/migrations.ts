@@ -1,4 +1,4 @@
-import type { Migrations } from "@protoloom/mesh";
+import type { Migrations } from "@protoloom/mesh/data";
 
 /** The tables of the service, as the queries see them. */
 export interface ProductTables {

@@ -1,5 +1,7 @@
-import { createPageTokens, newId, openDatabase, silentLogger, systemClock, toEtag } from "@protoloom/mesh";
-import type { Clock, Database } from "@protoloom/mesh";
+import { silentLogger, systemClock } from "@protoloom/mesh";
+import type { Clock } from "@protoloom/mesh";
+import { createPageTokens, newId, openDatabase, toEtag } from "@protoloom/mesh/data";
+import type { Database } from "@protoloom/mesh/data";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../../tools/databases.ts";
 import type { DatabasePlace } from "../../../../tools/databases.ts";

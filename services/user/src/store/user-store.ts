@@ -1,5 +1,6 @@
-import { fromEtag, isId, parseOrderBy, readPage } from "@protoloom/mesh";
-import type { Clock, Database, PageTokens } from "@protoloom/mesh";
+import { fromEtag, isId, parseOrderBy, readPage } from "@protoloom/mesh/data";
+import type { Clock } from "@protoloom/mesh";
+import type { Database, PageTokens } from "@protoloom/mesh/data";
 import type { Selectable, Transaction } from "kysely";
 import { UserError } from "../domain/user-error.ts";
 import { emailKey } from "../domain/user.ts";
