@@ -1,5 +1,5 @@
-import { fromEtag, isId, parseOrderBy, readPage } from "@protoloom/mesh/data";
 import type { Clock } from "@protoloom/mesh";
+import { fromEtag, isId, parseOrderBy, readPage } from "@protoloom/mesh/data";
 import type { Database, OrderTerm, PageTokens } from "@protoloom/mesh/data";
 import { sql } from "kysely";
 import type { Selectable, SelectQueryBuilder, Transaction } from "kysely";

@@ -1,5 +1,5 @@
-import { fromEtag, isId, parseOrderBy, readPage } from "@protoloom/mesh/data";
 import type { Clock } from "@protoloom/mesh";
+import { fromEtag, isId, parseOrderBy, readPage } from "@protoloom/mesh/data";
 import type { Database, PageTokens } from "@protoloom/mesh/data";
 import type { Selectable, Transaction } from "kysely";
 import { UserError } from "../domain/user-error.ts";
