@@ -163,23 +163,29 @@ export class ConsulRegistration implements Registration {
   /** The loop that owns the registration: announces, beats, looks, waits, until the instance leaves. */
   async #keepRegistered(): Promise<void> {
     let failures = 0;
+    let losses = 0;
     for (let beats = 1; this.#state.is !== "left"; beats += 1) {
       try {
         if (!this.#announced) await this.#announce();
         await this.#beat();
         failures = 0;
+        losses = 0;
         if (beats % registrationDefaults.beatsPerLook === 0) await this.#lookAtSelf();
         if (this.#announced) await this.#bell.wait(this.#deps.beatMs);
       } catch (error) {
         if (this.#lifetime.signal.aborted) return;
-        const forgotten = this.#announced && httpStatus(error) === 404;
-        if (forgotten) this.#lose();
-        else this.#deps.trouble.trouble(error, "the registry does not take the registration");
-        // Refused, though not forgotten: the check may have been replaced by one that takes no beats.
-        if (httpStatus(error) !== undefined) this.#announced = false;
-        // A registry that has forgotten us hears of us at once; one that forgets again and again is not stormed.
-        if (!forgotten || failures > 0) await this.#bell.wait(backOffMs(error, failures, this.#deps.random));
-        failures += 1;
+        if (this.#announced && httpStatus(error) === 404) {
+          this.#lose();
+          // It hears of us at once; one that forgets again and again is not stormed.
+          if (losses > 0) await this.#bell.wait(backOffMs(error, losses, this.#deps.random));
+          losses += 1;
+        } else {
+          this.#deps.trouble.trouble(error, "the registry does not take the registration");
+          // Refused, though not forgotten: the check may have been replaced by one that takes no beats.
+          if (httpStatus(error) !== undefined) this.#announced = false;
+          await this.#bell.wait(backOffMs(error, failures, this.#deps.random));
+          failures += 1;
+        }
       }
     }
   }

@@ -16,11 +16,12 @@ export interface ListedService {
 
 /**
  * Resolves a name to live endpoints, and lists what there is. Every watch gives whole snapshots, first the one that is
- * known, then each change. It ends when the signal aborts, and for no other reason: a registry that fails changes nothing
- * (fail static). Watches of one name share one request.
+ * known, then each change. It ends when the signal aborts or the resolver is disposed, and for no other reason: a registry
+ * that fails changes nothing (fail static). Nothing is given before the registry has answered for the first time. Watches of
+ * one name share one request.
  */
 export interface Resolver extends AsyncDisposable {
-  /** The instances of a service whose checks pass. */
+  /** The instances of a service whose checks pass; an empty set for a service that nobody has registered. */
   watch(name: string, signal: AbortSignal): AsyncIterable<EndpointSet>;
   /** The services that the registry lists, by name. */
   watchServices(signal: AbortSignal): AsyncIterable<readonly ListedService[]>;
