@@ -148,10 +148,9 @@ async function beChild(role: Role, port: number): Promise<void> {
 }
 
 async function ask<T>(child: ChildProcess, message?: object): Promise<T> {
-  const [reply] = (await Promise.all([once(child, "message"), message === undefined ? undefined : child.send(message)]))[0] as [
-    T,
-  ];
-  return reply;
+  const replied = once(child, "message");
+  if (message !== undefined) child.send(message);
+  return (await replied)[0] as T;
 }
 
 async function start(role: Role, port = 0): Promise<{ readonly child: ChildProcess; readonly port: number }> {

@@ -1,8 +1,8 @@
 import { eventually } from "@protoloom/testing";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from "vitest";
-import { UserService } from "../../../../gen/contracts/src/index.ts";
-import { FixtureService } from "../../../../test/fixture/gen/index.ts";
-import type { EchoResponse } from "../../../../test/fixture/gen/ts-proto/fixture/v1/fixture_service.ts";
+import { UserService } from "@protoloom/contracts";
+import { FixtureService } from "@protoloom/fixture";
+import type { EchoResponse } from "@protoloom/fixture/v1";
 import { runInCall } from "../base/call-context.ts";
 import type { CallContext } from "../base/call-context.ts";
 import { Code } from "../base/code.ts";

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import type { ServerHttp2Stream } from "node:http2";
+import { createServer as createTcpServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { eventually } from "@protoloom/testing";
 import { describe, expect, test } from "vitest";
 import { Code } from "../base/code.ts";
@@ -126,6 +128,28 @@ describe("a call that was never sent", () => {
     ]);
     for (let index = 0; index < 10; index++)
       expect((await transport.service("raw").unary(call(), ask)).endpoint.key).toBe(server.endpoint.key);
+  });
+
+  test.each([
+    ["HTTP/1.1", "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n"],
+    ["frames that are malformed", Buffer.from("0000ff04ff7fffffff0000000000", "hex")],
+    ["a SETTINGS frame and garbage", Buffer.concat([Buffer.from("000000040000000000", "hex"), Buffer.alloc(100, 0xff)])],
+  ])("goes to another endpoint when a peer speaks %s", async (_name, bytes) => {
+    const stranger = createTcpServer((socket) => {
+      socket.on("error", () => {}); // Clients that break off are part of this test.
+      socket.once("data", () => socket.write(bytes));
+    });
+    stranger.listen(0, "127.0.0.1");
+    await once(stranger, "listening");
+    await using server = await startRawServer(echo);
+    await using transport = transportTo([createEndpoint("127.0.0.1", (stranger.address() as AddressInfo).port), server.endpoint]);
+    const service = transport.service("raw");
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => service.unary(call(), ask)));
+    // What had been sent when the garbage came may have been executed: that call fails, and is not made again.
+    const failed = outcomes.filter(({ status }) => status === "rejected");
+    for (const outcome of failed) expect(outcome).toMatchObject({ reason: { code: Code.UNAVAILABLE } });
+    expect((await service.unary(call(), ask)).endpoint.key).toBe(server.endpoint.key);
+    stranger.close();
   });
 
   test("goes to another endpoint when a peer accepts and never speaks", async () => {

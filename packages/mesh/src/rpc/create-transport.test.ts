@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { eventually } from "@protoloom/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { FixtureService } from "../../../../test/fixture/gen/index.ts";
+import { FixtureService } from "@protoloom/fixture";
 import { Code } from "../base/code.ts";
 import { MeshError } from "../base/mesh-error.ts";
 import { createStaticResolver } from "../discovery/static-resolver.ts";

@@ -11,7 +11,7 @@ function decodeAll(
 ): Buffer[] {
   const decoder = new FrameDecoder(maxBytes, encoding);
   const messages: Buffer[] = [];
-  for (const chunk of chunks) decoder.push(chunk, (message) => messages.push(message));
+  for (const chunk of chunks) decoder.push(chunk, { onMessage: (message) => messages.push(message) });
   return messages;
 }
 
@@ -80,10 +80,10 @@ describe("frames", () => {
     const bytes = frameMessage(Buffer.from("cut"));
     for (const end of [3, 6]) {
       const partial = new FrameDecoder(1_000, undefined);
-      partial.push(bytes.subarray(0, end), () => {});
+      partial.push(bytes.subarray(0, end), { onMessage: () => {} });
       expect(partial.inMessage).toBe(true);
     }
-    decoder.push(bytes, () => {});
+    decoder.push(bytes, { onMessage: () => {} });
     expect(decoder.inMessage).toBe(false);
   });
 });

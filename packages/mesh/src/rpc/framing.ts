@@ -17,6 +17,11 @@ export function frameMessage(message: Uint8Array): Buffer {
   return frame;
 }
 
+/** Takes the messages of an answer. */
+export interface MessageSink {
+  onMessage(message: Buffer): void;
+}
+
 /** Cuts the bytes of an answer into messages, whatever the sizes of the chunks. A message within one chunk is not copied. */
 export class FrameDecoder {
   readonly #maxBytes: number;
@@ -44,12 +49,12 @@ export class FrameDecoder {
    * Takes the next bytes and gives each message that they complete. Throws MeshError: RESOURCE_EXHAUSTED for a message
    * above the limit, before it is stored; INTERNAL for one that breaks the protocol.
    */
-  push(chunk: Buffer, onMessage: (message: Buffer) => void): void {
+  push(chunk: Buffer, sink: MessageSink): void {
     let offset = 0;
     while (offset < chunk.length || this.#body?.length === 0) {
       if (this.#body !== undefined) {
         offset += this.#fillBody(this.#body, chunk, offset);
-        if (this.#bodyFilled === this.#body.length) onMessage(this.#finish(this.#body));
+        if (this.#bodyFilled === this.#body.length) sink.onMessage(this.#finish(this.#body));
         continue;
       }
       const left = chunk.length - offset;
@@ -57,7 +62,7 @@ export class FrameDecoder {
         const length = this.#readPrefix(chunk, offset);
         offset += prefixBytes;
         if (length <= chunk.length - offset) {
-          onMessage(this.#finish(chunk.subarray(offset, offset + length)));
+          sink.onMessage(this.#finish(chunk.subarray(offset, offset + length)));
           offset += length;
         } else this.#body = Buffer.allocUnsafe(length);
       } else offset += this.#fillPrefix(chunk, offset);

@@ -19,6 +19,9 @@ export function fromNodeError(cause: unknown, address: string): MeshError {
 
 /** The error of a stream that its peer reset (PROTOCOL-HTTP2.md, "Errors"). */
 export function fromResetCode(resetCode: number, address: string): MeshError {
+  // The stream ended properly, and the call did not: trailers are missing.
+  if (resetCode === constants.NGHTTP2_NO_ERROR)
+    return new MeshError(Code.INTERNAL, `${address} ended the answer without a status`);
   const name = resetNames.get(resetCode) ?? String(resetCode);
   const code = codeOfReset(resetCode);
   return new MeshError(
@@ -30,7 +33,6 @@ export function fromResetCode(resetCode: number, address: string): MeshError {
 
 const resetNames: ReadonlyMap<number, string> = new Map(
   Object.entries({
-    NO_ERROR: constants.NGHTTP2_NO_ERROR,
     PROTOCOL_ERROR: constants.NGHTTP2_PROTOCOL_ERROR,
     INTERNAL_ERROR: constants.NGHTTP2_INTERNAL_ERROR,
     FLOW_CONTROL_ERROR: constants.NGHTTP2_FLOW_CONTROL_ERROR,

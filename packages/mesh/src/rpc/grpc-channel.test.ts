@@ -2,12 +2,8 @@ import { Metadata, connectivityState, credentials } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
 import { eventually } from "@protoloom/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { FixtureServiceClient } from "../../../../test/fixture/gen/ts-proto/fixture/v1/fixture_service.ts";
-import type {
-  CollectResponse,
-  EchoRequest,
-  EchoResponse,
-} from "../../../../test/fixture/gen/ts-proto/fixture/v1/fixture_service.ts";
+import { FixtureServiceClient } from "@protoloom/fixture/v1";
+import type { CollectResponse, EchoRequest, EchoResponse } from "@protoloom/fixture/v1";
 import { runInCall } from "../base/call-context.ts";
 import type { CallContext } from "../base/call-context.ts";
 import { Code } from "../base/code.ts";

@@ -34,7 +34,7 @@ export function createGrpcChannel(service: ServiceTransport, target: string): Gr
     getTarget: () => target,
     getConnectivityState: state,
     watchConnectivityState(current, deadline, callback) {
-      if (state() !== current) return void queueMicrotask(() => callback());
+      if (state() !== current) return queueMicrotask(() => callback());
       const waitMs = Math.min(Number(deadline) - Date.now(), 2 ** 31 - 1);
       const onClose = (): void => {
         stop();

@@ -37,13 +37,14 @@ export interface ConnectionOwner {
   onClosed(connection: Http2Connection, error: MeshError, wasReady: boolean): void;
 }
 
-/** What a stream tells its call. `onClose` comes last, and always. */
+/** What a stream tells its call. */
 export interface StreamListener {
+  /** True: the call needs to hear no more. */
+  readonly ended: boolean;
   onHeaders(headers: IncomingHttpHeaders, raw: RawHeaders, endOfStream: boolean): void;
   onData(chunk: Buffer): void;
   onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void;
-  onDrain(): void;
-  /** The stream is over; `failure` says how, for a call that has not ended by itself. */
+  /** The stream is over, and the call had not ended. */
   onClose(failure: AttemptFailure): void;
 }
 
@@ -69,10 +70,6 @@ function onData(this: CallStream, chunk: Buffer): void {
 
 function onTrailers(this: CallStream, headers: IncomingHttpHeaders, _flags: number, raw?: RawHeaders): void {
   this[listenerOf]?.onTrailers(headers, raw ?? []);
-}
-
-function onDrain(this: CallStream): void {
-  this[listenerOf]?.onDrain();
 }
 
 function onError(this: CallStream, error: Error): void {
@@ -165,7 +162,6 @@ export class Http2Connection {
     stream.on("response", onResponse);
     stream.on("data", onData);
     stream.on("trailers", onTrailers);
-    stream.on("drain", onDrain);
     stream.on("error", onError);
     stream.on("close", onClose);
     if (this.#stopKeepalive === undefined) this.#startKeepalive();
@@ -175,7 +171,7 @@ export class Http2Connection {
   /** Called by the streams of this connection when they close. */
   streamClosed(stream: CallStream, listener: StreamListener | undefined, error: Error | undefined): void {
     this.#streams--;
-    listener?.onClose(this.#failureOf(stream, error));
+    if (listener?.ended === false) listener.onClose(this.#failureOf(stream, error));
     if (this.#state.name === "ready") this.#owner.onRoom(this);
   }
 

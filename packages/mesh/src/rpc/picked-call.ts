@@ -30,7 +30,7 @@ export abstract class PickedCall implements StreamListener, ConnectionWaiter {
   protected readonly route: Route;
   protected readonly call: ByteCall;
   protected stream: CallStream | undefined;
-  protected ended = false;
+  ended = false;
   /** When the first message, or the end, of the attempt came; 0 before that. */
   protected answeredAtMs = 0;
   #pick: Pick | undefined;
@@ -57,7 +57,6 @@ export abstract class PickedCall implements StreamListener, ConnectionWaiter {
   abstract onHeaders(headers: IncomingHttpHeaders, raw: RawHeaders, endOfStream: boolean): void;
   abstract onData(chunk: Buffer): void;
   abstract onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void;
-  abstract onDrain(): void;
 
   /** Starts the call. */
   start(): void {
@@ -93,7 +92,6 @@ export abstract class PickedCall implements StreamListener, ConnectionWaiter {
   }
 
   onClose({ error, sent }: AttemptFailure): void {
-    if (this.ended) return;
     if (sent || !this.replayable()) return this.abort(error);
     this.stream = undefined;
     this.#neverSent(error);

@@ -87,6 +87,14 @@ const errors: readonly (readonly [string, RawHandler, Partial<MeshError>])[] = [
   ["a compressed message without encoding", (stream) => answer(stream, frame(gzipSync("x"), 1)), { code: Code.INTERNAL }],
   ["an unknown flag", (stream) => answer(stream, frame(Buffer.from("x"), 7)), { code: Code.INTERNAL }],
   ["the end within a message", (stream) => answer(stream, frame(Buffer.from("whole")).subarray(0, 8)), { code: Code.INTERNAL }],
+  [
+    "a message, and the end without trailers",
+    (stream) => {
+      stream.respond({ ":status": 200, "content-type": "application/grpc" });
+      stream.end(frame(Buffer.from("x")));
+    },
+    { code: Code.INTERNAL },
+  ],
   ["a reset with CANCEL", (stream) => stream.close(8), { code: Code.CANCELLED }],
   ["a reset with PROTOCOL_ERROR", (stream) => stream.close(1), { code: Code.INTERNAL }],
   ["a reset with ENHANCE_YOUR_CALM", (stream) => stream.close(11), { code: Code.RESOURCE_EXHAUSTED }],

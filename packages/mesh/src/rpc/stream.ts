@@ -6,6 +6,7 @@ import { MeshError } from "../base/mesh-error.ts";
 import type { Metadata } from "../base/metadata.ts";
 import { answerStatus, notGrpc } from "./answer-status.ts";
 import { FrameDecoder, frameMessage } from "./framing.ts";
+import type { MessageSink } from "./framing.ts";
 import { answerMetadata } from "./headers.ts";
 import type { RawHeaders } from "./headers.ts";
 import type { CallStream } from "./http2-connection.ts";
@@ -45,7 +46,7 @@ function createLater<T>(): PromiseWithResolvers<T> {
  * the server can be made again. Messages that have come wait in a queue; while it is not empty the HTTP/2 stream is
  * paused, so at most the stream's window is read ahead.
  */
-class StreamCall extends PickedCall {
+class StreamCall extends PickedCall implements MessageSink {
   readonly headers: PromiseWithResolvers<Metadata> = createLater();
   readonly trailers: PromiseWithResolvers<Metadata> = createLater();
   #decoder: FrameDecoder | undefined;
@@ -101,7 +102,8 @@ class StreamCall extends PickedCall {
     for (const frame of this.#replay ?? []) flowing = stream.write(frame);
     if (this.#replayBytes > this.route.context.settings.replayBytes) this.#replay = undefined;
     if (this.#inputEnded) stream.end();
-    if (flowing) this.onDrain();
+    stream.on("drain", () => this.#letSendersGo());
+    if (flowing) this.#letSendersGo();
   }
 
   protected override replayable(): boolean {
@@ -125,7 +127,7 @@ class StreamCall extends PickedCall {
   override onData(chunk: Buffer): void {
     if (this.ended || this.#decoder === undefined) return;
     try {
-      this.#decoder.push(chunk, this.#onMessage);
+      this.#decoder.push(chunk, this);
     } catch (error) {
       this.abort(error as MeshError);
       return;
@@ -133,12 +135,12 @@ class StreamCall extends PickedCall {
     if (this.#queue.length > 0) this.stream?.pause();
   }
 
-  readonly #onMessage = (message: Buffer): void => {
+  onMessage(message: Buffer): void {
     if (this.answeredAtMs === 0) this.answeredAtMs = this.route.context.clock.monotonicMs();
     const reader = this.#readers.shift();
     if (reader === undefined) this.#queue.push(message);
     else reader.resolve({ done: false, value: message });
-  };
+  }
 
   override onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void {
     if (this.ended) return;
@@ -149,7 +151,7 @@ class StreamCall extends PickedCall {
     this.#finish(answerStatus(headers, raw) ?? cut, raw);
   }
 
-  override onDrain(): void {
+  #letSendersGo(): void {
     for (const sender of this.#senders.splice(0)) sender.resolve();
   }
 

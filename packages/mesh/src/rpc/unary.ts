@@ -6,6 +6,7 @@ import { MeshError } from "../base/mesh-error.ts";
 import type { Metadata } from "../base/metadata.ts";
 import { answerStatus, notGrpc } from "./answer-status.ts";
 import { FrameDecoder, frameMessage } from "./framing.ts";
+import type { MessageSink } from "./framing.ts";
 import { answerMetadata } from "./headers.ts";
 import type { RawHeaders } from "./headers.ts";
 import type { CallStream } from "./http2-connection.ts";
@@ -49,7 +50,7 @@ interface UnaryRequest {
   readonly reject: (error: MeshError) => void;
 }
 
-class UnaryCall extends PickedCall {
+class UnaryCall extends PickedCall implements MessageSink {
   readonly #request: UnaryRequest;
   #decoder: FrameDecoder | undefined;
   #message: Buffer | undefined;
@@ -81,16 +82,16 @@ class UnaryCall extends PickedCall {
   override onData(chunk: Buffer): void {
     if (this.ended || this.#decoder === undefined) return;
     try {
-      this.#decoder.push(chunk, this.#onMessage);
+      this.#decoder.push(chunk, this);
     } catch (error) {
       this.abort(error as MeshError);
     }
   }
 
-  readonly #onMessage = (message: Buffer): void => {
+  onMessage(message: Buffer): void {
     if (this.#message === undefined) this.#message = message;
     else this.#surplus = true;
-  };
+  }
 
   override onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void {
     if (this.ended) return;
@@ -102,8 +103,6 @@ class UnaryCall extends PickedCall {
       return this.#finish(new MeshError(Code.UNIMPLEMENTED, "the answer of a unary call has several messages"), raw);
     this.#finish(this.#message === undefined ? this.#missing() : undefined, raw);
   }
-
-  override onDrain(): void {}
 
   protected override fail(error: MeshError): void {
     this.#request.reject(error);

@@ -1,11 +1,7 @@
-import { Server, ServerCredentials, status } from "@grpc/grpc-js";
-import type { ServerUnaryCall, UntypedServiceImplementation, sendUnaryData } from "@grpc/grpc-js";
-import { FixtureService } from "../../../../../test/fixture/gen/index.ts";
-import type {
-  EchoRequest,
-  EchoResponse,
-  FixtureServiceServer,
-} from "../../../../../test/fixture/gen/ts-proto/fixture/v1/fixture_service.ts";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { ServerUnaryCall, UntypedServiceImplementation, sendUnaryData, status } from "@grpc/grpc-js";
+import { FixtureService } from "@protoloom/fixture";
+import type { EchoRequest, EchoResponse, FixtureServiceServer } from "@protoloom/fixture/v1";
 import { createEndpoint } from "../../base/endpoint.ts";
 import type { Endpoint } from "../../base/endpoint.ts";
 
