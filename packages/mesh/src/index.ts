@@ -36,7 +36,7 @@ export type { ByteCall, ByteStream, ServiceTransport, Transport, UnaryAnswer } f
 export { allDetails, contractViolated, fromWireStatus, maxDetailLength, toStatusBytes, wireDetail } from "./contract/status.ts";
 export type { FieldViolation, WireStatus } from "./contract/status.ts";
 export { createLogger, logLevels } from "./observability/logger.ts";
-export type { LoggerOptions, LogLevel } from "./observability/logger.ts";
+export type { LoggerOptions, LogLevel, ProcessLogger } from "./observability/logger.ts";
 export { implement } from "./server/implement.ts";
 export type { Handler, Handlers, Implementation, MethodImplementation } from "./server/implement.ts";
 export { readServerConfig, serverDefaults } from "./server/server-config.ts";

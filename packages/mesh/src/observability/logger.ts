@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import type { DestinationStream } from "pino";
 import type { Logger } from "../base/logger.ts";
 
 /** All levels, from most to least. */
@@ -43,25 +44,50 @@ const maxDepth = 4;
 /** What is kept for a reader of the log that is slow; beyond it lines are lost, and the process goes on. */
 const maxBufferedBytes = 16 * 1024 * 1024;
 
+/** The logger of a process. */
+export interface ProcessLogger extends Logger {
+  /** Resolves when every line so far is written. Before a clean exit: at an exit without it, the order can suffer. */
+  flush(): Promise<void>;
+}
+
 /**
  * Logs through pino: one line of JSON an event, with `time` in ISO 8601. Fields that are called like a secret are written
  * as `[redacted]`. Standard output is written without waiting: a slow or stuck reader never holds the process up.
  */
-export function createLogger(options: LoggerOptions): Logger {
-  const destination = options.destination ?? pino.destination({ fd: 1, sync: false, maxLength: maxBufferedBytes });
-  return pino(
+export function createLogger(options: LoggerOptions): ProcessLogger {
+  const { destination, flush } =
+    options.destination === undefined ? openStdout() : { destination: options.destination, flush: async () => {} };
+  const logger = pino(
     {
       name: options.name,
       level: options.level ?? "info",
+      base: { pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
-        bindings: ({ hostname: _hostname, ...bindings }) => redact(bindings, maxDepth) as Record<string, unknown>,
         log: (fields) => redact(fields, maxDepth) as Record<string, unknown>,
       },
     },
     destination,
   );
+  return { ...withRedactedChildren(logger), flush };
+}
+
+function openStdout(): { readonly destination: DestinationStream; flush(): Promise<void> } {
+  // `minLength` of 1 writes every line at once, and makes flush() wait for a write that is under way.
+  const destination = pino.destination({ fd: 1, sync: false, minLength: 1, maxLength: maxBufferedBytes });
+  return { destination, flush: () => new Promise((resolve) => destination.flush(() => resolve())) };
+}
+
+/** pino hands the fields of a child logger to no formatter: they are redacted here. */
+function withRedactedChildren(logger: Logger): Logger {
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    child: (fields) => withRedactedChildren(logger.child(redact(fields, maxDepth) as object)),
+  };
 }
 
 /** The value without secrets; the very same object when there are none in it. */

@@ -61,6 +61,11 @@ function detailsOf(failure: ServiceError): Uint8Array | undefined {
   return failure.metadata.get("grpc-status-details-bin")[0] as Buffer | undefined;
 }
 
+/** The error as the mesh's own clients read it. */
+function received(failure: ServiceError): MeshError {
+  return fromWireStatus({ code: failure.code, message: failure.details, statusBytes: detailsOf(failure) ?? new Uint8Array() });
+}
+
 describe("a MeshError", () => {
   test("travels with code, message, reason, facts and trailers", async () => {
     const failure = await fail(
@@ -72,7 +77,7 @@ describe("a MeshError", () => {
       }),
     );
     expect(failure).toMatchObject({ code: Code.NOT_FOUND, details: "no user 7" });
-    const { reason, domain, info } = fromWireStatus({ ...failure, statusBytes: detailsOf(failure) ?? new Uint8Array() });
+    const { reason, domain, info } = received(failure);
     expect({ reason, domain, info }).toEqual({ reason: "USER_NOT_FOUND", domain: "user.v1", info: { id: "7" } });
     expect(failure.metadata.get("x-hint")).toEqual(["h"]);
     expect(failure.metadata.get("x-raw-bin")).toEqual([Buffer.from([0, 1])]);
@@ -95,7 +100,7 @@ describe("a MeshError", () => {
   ])("survives %s", async (_what, text, expected) => {
     const failure = await fail(new MeshError(Code.ABORTED, text, { reason: "R", info: { text } }));
     expect(failure.details).toBe(expected);
-    expect(fromWireStatus({ ...failure, statusBytes: detailsOf(failure) ?? new Uint8Array() }).info["text"]).toBe(expected);
+    expect(received(failure).info["text"]).toBe(expected);
   });
 
   test.each([
@@ -109,7 +114,7 @@ describe("a MeshError", () => {
     expect(failure.code).toBe(Code.ABORTED);
     expect(encodeURI(failure.details).length).toBeLessThan(2_100);
     expect(failure.details.endsWith("…")).toBe(true);
-    expect(fromWireStatus({ ...failure, statusBytes: detailsOf(failure) ?? new Uint8Array() }).reason).toBe("R");
+    expect(received(failure).reason).toBe("R");
   });
 
   test("with details that fit no header keeps its reason", () => {
@@ -137,7 +142,7 @@ describe("any other exception", () => {
     const failure = await fail(error);
     expect(failure.code).toBe(Code.INTERNAL);
     expect(`${failure.details}${failure.stack ?? ""}${detailsOf(failure)?.toString() ?? ""}`).not.toContain("SELECT");
-    expect(fromWireStatus({ ...failure, statusBytes: detailsOf(failure) ?? new Uint8Array() }).reason).toBe("INTERNAL_FAULT");
+    expect(received(failure).reason).toBe("INTERNAL_FAULT");
     expect(errors).toHaveLength(1);
     expect(errors[0]).toMatchObject({ method: "fixture.v1.FixtureService/Echo", code: "INTERNAL", reason: "INTERNAL_FAULT" });
     const cause = toMeshError(error).cause;

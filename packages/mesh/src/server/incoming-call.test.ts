@@ -27,7 +27,6 @@ beforeAll(async () => {
     services: [
       implement(FixtureService, {
         ...fixture,
-        // eslint-disable-next-line typescript/require-await -- it yields as fast as it is asked
         async *count(request) {
           try {
             for (let index = 0; index < request.count; index += 1) {

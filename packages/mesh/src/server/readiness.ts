@@ -24,13 +24,15 @@ export interface ReadinessOptions {
 export interface Readiness {
   /** Why the server is not ready; empty when it is. */
   readonly reasons: readonly string[];
+  /** Starts to find out, and registers once what the services need is there. */
+  start(): void;
   /** Resolves when the server is ready for the first time. Rejects with the signal's reason. */
   ready(signal: AbortSignal): Promise<void>;
   /** Ends it: NOT_SERVING, deregistered. Resolves when the registry has been told. Never throws. */
   withdraw(): Promise<void>;
 }
 
-/** Starts to find out, and registers once what the services need is there. */
+/** Builds the readiness of a server; nothing happens before `start`. */
 export function createReadiness(options: ReadinessOptions): Readiness {
   const { health, instances, registrar, ask, logger, clock } = options;
   const stopped = new AbortController();
@@ -66,16 +68,17 @@ export function createReadiness(options: ReadinessOptions): Readiness {
       await clock.sleep(next ? askEveryMs.ready : askEveryMs.unready, signal);
     }
   }
-  void keepAsking(stopped.signal).catch((error: unknown) => {
-    if (!stopped.signal.aborted) logger.error({ err: error }, "readiness is not watched any more");
-  });
-
   return {
     get reasons() {
       if (stopped.signal.aborted) return ["draining"];
       if (!hasNeeds) return ["what the services need is not there"];
       const absent = registrations.filter(({ registered }) => !registered);
       return absent.map(({ id }) => `${id} is not registered`);
+    },
+    start() {
+      keepAsking(stopped.signal).catch((error: unknown) => {
+        if (!stopped.signal.aborted) logger.error({ err: error }, "readiness is not watched any more");
+      });
     },
     async ready(signal) {
       await untilAborted(supplied.promise, signal);

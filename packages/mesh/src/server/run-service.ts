@@ -1,8 +1,10 @@
 import { constants } from "node:os";
+import { systemClock } from "../base/clock.ts";
 import { createEnvReader } from "../base/env-reader.ts";
 import type { EnvReader, Environment } from "../base/env-reader.ts";
 import type { Logger } from "../base/logger.ts";
 import { createLogger, logLevels } from "../observability/logger.ts";
+import type { ProcessLogger } from "../observability/logger.ts";
 import type { Server } from "./serve.ts";
 import { untilAborted } from "./until-aborted.ts";
 import { untilTerminated } from "./until-terminated.ts";
@@ -53,19 +55,19 @@ export async function runService<Config>(service: Service<Config>): Promise<void
     if (!stopping.signal.aborted) {
       logger.error({ err: error }, `${service.name} cannot start`);
       await resources.disposeAsync();
-      process.exit(1);
+      await exit(1, logger);
     }
   }
   await asked;
   await resources.disposeAsync();
   logger.info({}, "stopped");
-  process.exit(0);
+  await exit(0, logger);
 }
 
 /** Reads the configuration, or says what is wrong with it, in plain text on standard error, and exits with 1. */
 function configure<Config>({ name, env, configure: read }: Service<Config>): {
   readonly config: Config;
-  readonly logger: Logger;
+  readonly logger: ProcessLogger;
 } {
   const reader = createEnvReader(env);
   try {
@@ -77,6 +79,12 @@ function configure<Config>({ name, env, configure: read }: Service<Config>): {
     process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
   }
+}
+
+/** Ends the process once its log is written, or after a second if nobody reads that. */
+async function exit(code: number, logger: ProcessLogger): Promise<never> {
+  await Promise.race([logger.flush(), systemClock.sleep(1_000)]);
+  process.exit(code);
 }
 
 /** After a fault that nobody caught, nothing is known about the state of the process: it says what happened and ends. */

@@ -19,7 +19,6 @@ import { createOpenCalls, draining } from "./open-calls.ts";
 import { buildPipeline, buildRefusal } from "./pipeline.ts";
 import type { Handle, SharedParts } from "./pipeline.ts";
 import { createReadiness } from "./readiness.ts";
-import type { Readiness } from "./readiness.ts";
 import { writeReadyFile } from "./ready-file.ts";
 import { createReflection } from "./reflection.ts";
 import type { ServerConfig } from "./server-config.ts";
@@ -71,23 +70,22 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const { maxHeaderBytes } = config;
   const shared: SharedParts = { logger, meter, clock, calls, maxHeaderBytes, validator: createValidator() };
   const listener = await listenFor(implementations, { config, shared });
-  let readiness: Readiness | undefined;
-  const reasons = (): readonly string[] => readiness?.reasons ?? ["starting"];
-  const admin = await createAdmin(config.adminPort, {
-    "/livez": () => ({ status: 200, body: { live: true } }),
-    "/readyz": () => ({
-      status: reasons().length === 0 ? 200 : 503,
-      body: { ready: reasons().length === 0, reasons: reasons() },
-    }),
-  }).catch((error: unknown) => {
-    listener.close();
-    throw error;
-  });
   const host = config.advertiseHost;
   const port = config.advertisePort === 0 ? listener.port : config.advertisePort;
   const instances = instancesOf(services, { host, port, version: options.version, zone: config.zone });
   const { registrar, ready: ask } = options;
-  readiness = createReadiness({ health, instances, registrar, ask, logger, clock });
+  const readiness = createReadiness({ health, instances, registrar, ask, logger, clock });
+  const admin = await createAdmin(config.adminPort, {
+    "/livez": () => ({ status: 200, body: { live: true } }),
+    "/readyz": () => {
+      const { reasons } = readiness;
+      return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } };
+    },
+  }).catch((error: unknown) => {
+    listener.close();
+    throw error;
+  });
+  readiness.start();
   logger.info({ listen: formatAddress(config.listenHost, listener.port), admin: admin.address }, "listening");
   return announce({ config, readiness, calls, listener, admin, logger, clock }, formatAddress(host, port));
 }

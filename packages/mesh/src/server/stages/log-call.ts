@@ -1,5 +1,5 @@
 import { Code, codeName } from "../../base/code.ts";
-import { MeshError } from "../../base/mesh-error.ts";
+import type { MeshError } from "../../base/mesh-error.ts";
 import type { IncomingCall } from "../incoming-call.ts";
 import type { Handle, StageParts } from "../pipeline.ts";
 

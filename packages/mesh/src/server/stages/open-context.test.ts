@@ -112,9 +112,8 @@ async function rawCall(headers: Record<string, string>): Promise<{ status: strin
     });
     stream.end(Buffer.alloc(5));
     return await new Promise((resolve, reject) => {
-      const read = (found: Record<string, unknown>): void => {
-        if (found["grpc-status"] !== undefined)
-          resolve({ status: String(found["grpc-status"]), message: String(found["grpc-message"]) });
+      const read = (found: Record<string, unknown> & { "grpc-status"?: string; "grpc-message"?: string }): void => {
+        if (found["grpc-status"] !== undefined) resolve({ status: String(found["grpc-status"]), message: found["grpc-message"] });
       };
       stream.on("response", read).on("trailers", read).on("error", reject).resume();
     });
