@@ -100,6 +100,18 @@ describe("with a data directory", () => {
     expect(performance.now() - startMs).toBeLessThan(2_000);
   });
 
+  test("a second process on the same directory is refused, and names the first", { timeout: 30_000 }, async () => {
+    using folder = temporaryFolder();
+    const settings = { MESH_REGISTRY_PORT: "0", MESH_REGISTRY_DATA_DIR: folder.path };
+    await using first = await startRegistryProcess(settings);
+    const { code, stdout } = await runRegistryProcess(settings);
+    expect(code).toBe(1);
+    expect(stdout).toContain(`the data directory ${folder.path} is in use by the registry at ${first.address}`);
+    await first.end("SIGKILL");
+    await using next = await startRegistryProcess(settings);
+    expect(await createTarget(next.address).read("/v1/catalog/services")).toEqual({});
+  });
+
   test("a file that cannot be read is not overwritten: the process says so and exits with 1", async () => {
     using folder = temporaryFolder();
     const file = join(folder.path, "registry.json");

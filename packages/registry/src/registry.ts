@@ -16,7 +16,10 @@ import type { RegistryContext } from "./http/registry-context.ts";
 import { selfRoutes } from "./http/self-routes.ts";
 import { statusPage } from "./http/status-page.ts";
 import { createKeeper, noKeeper } from "./persistence/keeper.ts";
+import type { Keeper } from "./persistence/keeper.ts";
+import { findOwner, noteOwner } from "./persistence/owner-file.ts";
 import { loadState, saveState } from "./persistence/state-file.ts";
+import type { StoredState } from "./persistence/state-file.ts";
 import { createCatalog } from "./state/catalog.ts";
 import type { Catalog } from "./state/catalog.ts";
 import { nodeCheckId } from "./state/check-record.ts";
@@ -60,7 +63,7 @@ const storeDelayMs = 100;
  */
 export async function createRegistry(options: RegistryOptions = {}): Promise<Registry> {
   const { host = "127.0.0.1", port = 0, dataDir, clock = systemClock, random = systemRandom, log = silentLogger } = options;
-  const restored = dataDir === undefined ? undefined : await loadState(dataDir);
+  const restored = dataDir === undefined ? undefined : await loadFreeState(dataDir);
   const node = {
     id: restored?.nodeId ?? randomUUID(),
     name: options.nodeName ?? hostname(),
@@ -92,7 +95,9 @@ export async function createRegistry(options: RegistryOptions = {}): Promise<Reg
   };
   try {
     address = await server.listen(host, port);
+    if (dataDir !== undefined) await claim(keeper, dataDir, address);
   } catch (error) {
+    await server.close();
     stopWork();
     throw error;
   }
@@ -102,6 +107,21 @@ export async function createRegistry(options: RegistryOptions = {}): Promise<Reg
     await keeper[Symbol.asyncDispose]();
   };
   return { address, close, [Symbol.asyncDispose]: close };
+}
+
+/** The stored state, unless another registry is at it. */
+async function loadFreeState(dataDir: string): Promise<StoredState | undefined> {
+  const state = await loadState(dataDir);
+  const owner = state === undefined ? undefined : await findOwner(dataDir, state.nodeId);
+  if (owner !== undefined) throw new Error(`the data directory ${dataDir} is in use by the registry at ${owner}`);
+  return state;
+}
+
+/** Stores the state, and with it the node's id, and notes who keeps it from here on. */
+async function claim(keeper: Keeper, dataDir: string, address: string): Promise<void> {
+  keeper.changed();
+  await keeper.stored();
+  await noteOwner(dataDir, address);
 }
 
 function allRoutes(context: RegistryContext): RouteTable {

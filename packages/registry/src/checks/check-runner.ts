@@ -36,7 +36,12 @@ export function createCheckRunner(catalog: Catalog, { clock, random, log }: Chec
     stop(check.id);
     const report = (result: ProbeResult): void => {
       const { status, output } = limitOutput(result, check.maxOutputLength);
+      const before = catalog.checks.get(check.id)?.status;
       catalog.setStatus(check.id, status, output);
+      if (before === status) return;
+      const fields = { service: check.serviceId, check: check.id, before, status, output };
+      if (status === "critical") log.info(fields, "a check turned critical");
+      else log.debug(fields, "a check changed");
     };
     const { probe } = check;
     if (probe.type === "ttl") running.set(check.id, startTtlCheck(probe.ttlMs, clock, report));
