@@ -3,12 +3,14 @@ import type { ServerHttp2Stream } from "node:http2";
 import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { eventually } from "@protoloom/testing";
+import { FixtureService } from "@protoloom/fixture";
 import { describe, expect, test } from "vitest";
 import { Code } from "../base/code.ts";
 import { createEndpoint } from "../base/endpoint.ts";
 import type { Endpoint } from "../base/endpoint.ts";
 import { createStaticResolver } from "../discovery/static-resolver.ts";
 import { createTransport } from "./create-transport.ts";
+import { startFixtureServer } from "./test-servers/fixture-server.ts";
 import { startServerProcess } from "./test-servers/server-process.ts";
 import { answer, frame, startRawServer, startSilentServer } from "./test-servers/raw-server.ts";
 import type { TransportSettings } from "./transport-settings.ts";
@@ -196,6 +198,37 @@ describe("a connection", () => {
     stop = true;
     await Promise.all(loops);
     expect(lost).toBeLessThanOrEqual(inFlightAtKill);
+  });
+
+  test("to a server that shuts down gracefully loses no call", async () => {
+    using leaving = await startFixtureServer();
+    using staying = await startFixtureServer();
+    const resolver = createStaticResolver({ fixture: [leaving.endpoint, staying.endpoint] });
+    await using transport = createTransport({ resolver });
+    const service = transport.service("fixture");
+    const { path, requestSerialize } = FixtureService.definition.echo;
+    let answered = 0;
+    let left = 0;
+    let stop = false;
+    const loop = async (number: number): Promise<void> => {
+      for (let index = 0; !stop; index++) {
+        const request = requestSerialize(FixtureService.requests.echo({ id: `${number}-${index}`, delayMs: index % 5 }));
+        const { endpoint } = await service.unary({ path, metadata: {}, deadline: performance.now() + 5_000 }, request);
+        answered++;
+        if (endpoint.key === leaving.endpoint.key) left++;
+      }
+    };
+    const loops = Promise.all(Array.from({ length: 20 }, (_, number) => loop(number)));
+    await eventually(() => answered > 300);
+    // Its port is closed before the set changes: calls find that out by themselves.
+    await new Promise((resolve) => leaving.server.tryShutdown(resolve));
+    const before = { answered, left };
+    await eventually(() => answered > before.answered + 300);
+    stop = true;
+    await loops;
+    expect(left).toBe(before.left);
+    const executions = [...leaving.ledger.values(), ...staying.ledger.values()];
+    expect(executions.reduce((sum, count) => sum + count, 0)).toBe(answered);
   });
 
   test("to a peer that hangs is given up after the silence and the timeout of its PING", async () => {

@@ -35,6 +35,10 @@ describe("request headers", () => {
     );
   });
 
+  test.each(["/a.B/C\0x-a\x001", "/a.B/C d", "/a.B/Ç", "/a.B/C\r\n"])("refuse a path that HTTP/2 cannot carry: %j", (path) => {
+    expect(() => requestHeaders(path, "h", {}, 1)).toThrow(expect.objectContaining({ code: Code.INVALID_ARGUMENT }));
+  });
+
   test.each([
     [0.2, "1m"],
     [1, "1m"],

@@ -21,14 +21,16 @@ const reserved: ReadonlySet<string> = new Set([
   "user-agent",
 ]);
 
+const notInPath = /[^\x21-\x7e]/;
 const notInValue = /[^\x20-\x7e]/;
 const notInName = /[^0-9a-z_.-]/;
 
 /**
  * The headers of a request, in the order that gRPC asks for (PROTOCOL-HTTP2.md). Reserved names of the metadata are left
- * out. Throws INVALID_ARGUMENT for a name or value that HTTP/2 could not carry, so that no value can add a header.
+ * out. Throws INVALID_ARGUMENT for a path, name or value that HTTP/2 could not carry, so that none can add a header.
  */
 export function requestHeaders(path: string, authority: string, metadata: Metadata, leftMs: number): string[] {
+  if (notInPath.test(path)) throw unfit(path, "path", "call");
   const headers = [
     ":method",
     "POST",
@@ -51,7 +53,7 @@ export function requestHeaders(path: string, authority: string, metadata: Metada
   for (const name in metadata) {
     const value = metadata[name];
     if (value === undefined || isReserved(name)) continue;
-    if (notInName.test(name)) throw unfit(name, "name");
+    if (notInName.test(name)) throw unfit(name, "name", "metadata");
     if (typeof value === "string") pushHeader(headers, name, value);
     else for (const one of value) pushHeader(headers, name, one);
   }
@@ -59,18 +61,13 @@ export function requestHeaders(path: string, authority: string, metadata: Metada
 }
 
 function pushHeader(headers: string[], name: string, value: string): void {
-  if (notInValue.test(value)) throw unfit(name, "value");
+  if (notInValue.test(value)) throw unfit(name, "value", "metadata");
   headers.push(name, value);
 }
 
-function unfit(name: string, what: string): MeshError {
-  return new MeshError(
-    Code.INVALID_ARGUMENT,
-    `the ${what} of metadata ${JSON.stringify(name)} has characters that HTTP/2 does not allow`,
-    {
-      reason: "MALFORMED_REQUEST",
-    },
-  );
+function unfit(name: string, part: string, what: string): MeshError {
+  const detail = `the ${part} of ${what} ${JSON.stringify(name)} has characters that HTTP/2 does not allow`;
+  return new MeshError(Code.INVALID_ARGUMENT, detail, { reason: "MALFORMED_REQUEST" });
 }
 
 /** True: custom metadata may not have this name. */
