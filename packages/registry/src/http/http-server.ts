@@ -2,12 +2,9 @@ import { formatAddress } from "@protoloom/mesh/process";
 import type { Logger } from "@protoloom/mesh/process";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { badRequest, Problem } from "../problem.ts";
-import type { Answer, RouteTable } from "./exchange.ts";
-import { readBody } from "./read-body.ts";
-import { findRoute } from "./router.ts";
+import type { RouteTable } from "./exchange.ts";
+import { createResponder } from "./responder.ts";
 
 /** What one client may cost. */
 export interface HttpLimits {
@@ -42,9 +39,9 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Serves routes. No request ends the process: what cannot be read is answered 4xx, what fails 500. */
+/** Serves routes within limits. */
 export function createHttpServer(table: RouteTable, log: Logger, limits: HttpLimits = defaultHttpLimits): HttpServer {
-  const routes = new Map(Object.entries(table));
+  const respond = createResponder(table, { log, maxBodyBytes: limits.maxBodyBytes, isClosing: () => closing });
   const open = new Set<AbortController>();
   let closing = false;
   const server = createServer(
@@ -69,54 +66,6 @@ export function createHttpServer(table: RouteTable, log: Logger, limits: HttpLim
   // Readers wait for many minutes: only the time until a request is here is bounded.
   server.timeout = 0;
 
-  async function respond(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    // A client that goes in the middle is no failure of ours.
-    request.on("error", () => {});
-    response.on("error", () => {});
-    try {
-      write(request, response, await answer(request, signal));
-    } catch (error) {
-      const problem = error instanceof Problem ? error : new Problem(500, "Internal error");
-      if (problem !== error) log.error({ err: error, method: request.method, url: request.url }, "a request failed");
-      writeText(response, problem);
-    }
-    // What is left of a body that nobody wanted.
-    request.resume();
-  }
-
-  async function answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
-    const method = request.method ?? "GET";
-    // A page of another site that reaches this address has an Origin on all that it writes; Consul's clients have none.
-    if (method !== "GET" && request.headers.origin !== undefined) throw new Problem(403, "Writes from a web page are refused");
-    const { path, query } = parseUrl(request.url ?? "/");
-    const { handler, rest } = findRoute(routes, method, path);
-    return await handler({ rest, query, signal, body: async () => await readBody(request, limits.maxBodyBytes) });
-  }
-
-  function write(request: IncomingMessage, response: ServerResponse, { status, headers, json, html }: Answer): void {
-    const isPretty = /[?&]pretty(?:[=&]|$)/.test(request.url ?? "");
-    const body = html ?? (json === undefined ? "" : JSON.stringify(json, undefined, isPretty ? 4 : undefined));
-    const type = html === undefined ? "application/json" : "text/html; charset=utf-8";
-    send(response, status ?? 200, { "Content-Type": type, ...headers }, body);
-  }
-
-  function writeText(response: ServerResponse, { status, message, headers }: Problem): void {
-    send(response, status, { "Content-Type": "text/plain; charset=utf-8", ...headers }, message);
-  }
-
-  function send(response: ServerResponse, status: number, headers: Readonly<Record<string, string>>, body: string): void {
-    if (response.headersSent || response.destroyed) return;
-    const bytes = Buffer.from(body, "utf8");
-    response.writeHead(status, {
-      ...headers,
-      "Content-Length": bytes.length,
-      "X-Consul-Default-ACL-Policy": "allow",
-      "X-Content-Type-Options": "nosniff",
-      ...(closing ? { Connection: "close" } : {}),
-    });
-    response.end(bytes);
-  }
-
   return {
     async listen(host, port) {
       server.listen({ host, port });
@@ -135,16 +84,4 @@ export function createHttpServer(table: RouteTable, log: Logger, limits: HttpLim
       clearTimeout(cut);
     },
   };
-}
-
-/** The decoded path and the query of a request target. The host is never read. Throws Problem 400. */
-function parseUrl(target: string): { path: string; query: URLSearchParams } {
-  const local = target.replace(/^https?:\/\/[^/?#]*/i, "");
-  const mark = local.indexOf("?");
-  const path = mark < 0 ? local : local.slice(0, mark);
-  try {
-    return { path: decodeURIComponent(path) || "/", query: new URLSearchParams(mark < 0 ? "" : local.slice(mark + 1)) };
-  } catch {
-    throw badRequest("Invalid URL path: its percent encoding is broken");
-  }
 }
