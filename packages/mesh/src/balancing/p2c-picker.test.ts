@@ -112,6 +112,14 @@ describe("the p2c picker", () => {
     expect(picks(picker, 100, () => ok(5)).get("10.0.0.1:1")).toBeGreaterThan(10);
   });
 
+  test.each([Code.INTERNAL, Code.RESOURCE_EXHAUSTED])("does not take an endpoint for fast that fails fast: code %d", (code) => {
+    const picker = createP2cPicker({ clock: createFakeClock(), random: seededRandom(9) });
+    picker.update(endpoints(3));
+    picks(picker, 300, () => ok(20));
+    const shares = picks(picker, 3_000, ({ port }) => (port === 1 ? { code, latencyMs: 0.1, sent: true } : ok(20)));
+    expect(shares.get("10.0.0.1:1") ?? 0).toBeLessThan(1_300);
+  });
+
   test("still picks when all endpoints fail, each of them", () => {
     const picker = createP2cPicker({ clock: createFakeClock(), random: seededRandom(6) });
     picker.update(endpoints(3));

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { Code } from "../base/code.ts";
+import type { Code as StatusCode } from "../base/code.ts";
 import type { Endpoint } from "../base/endpoint.ts";
 import type { Outcome } from "../base/outcome.ts";
 import type { Random } from "../base/random.ts";
@@ -36,6 +37,16 @@ interface Node {
   failures: number;
   avoidedUntilMs: number;
 }
+
+/** Codes of calls that were given up, or that the endpoint could not answer. */
+const saysNothingOfSpeed: ReadonlySet<StatusCode> = new Set([
+  Code.CANCELLED,
+  Code.DEADLINE_EXCEEDED,
+  Code.RESOURCE_EXHAUSTED,
+  Code.INTERNAL,
+  Code.UNKNOWN,
+  Code.DATA_LOSS,
+]);
 
 /** Below this, latencies are equal: differences of microseconds are noise. */
 const leastLatencyMs = 0.1;
@@ -91,16 +102,16 @@ export function createP2cPicker(options: {
       return;
     }
     if (!outcome.sent) return;
-    // A call that was given up says only that the endpoint is at least that slow.
-    const givenUp = outcome.code === Code.CANCELLED || outcome.code === Code.DEADLINE_EXCEEDED;
-    if (!givenUp) {
+    // A call that was given up says only that the endpoint is at least that slow, and to fail fast is no speed.
+    const onlySlower = saysNothingOfSpeed.has(outcome.code);
+    if (!onlySlower) {
       node.failures = 0;
       node.avoidedUntilMs = 0;
     }
     const keep = Math.exp(-Math.max(0, nowMs - node.latencyAtMs) / settings.decayMs);
     const known = node.latencyMs * keep;
     if (outcome.latencyMs > known) node.latencyMs = known + (outcome.latencyMs - known) * settings.riseRatio;
-    else if (givenUp) return;
+    else if (onlySlower) return;
     else node.latencyMs = known + outcome.latencyMs * (1 - keep);
     node.latencyAtMs = nowMs;
   };
