@@ -10,6 +10,8 @@ import type { Random } from "../base/random.ts";
 import { fromNodeError, fromResetCode } from "./from-node-error.ts";
 import type { AttemptFailure } from "./from-node-error.ts";
 import type { RawHeaders } from "./headers.ts";
+import { createKeepalive } from "./keepalive.ts";
+import type { Keepalive } from "./keepalive.ts";
 import type { TransportSettings } from "./transport-settings.ts";
 
 /**
@@ -93,10 +95,7 @@ export class Http2Connection {
   #streams = 0;
   #maxStreams = 0;
   #lastStreamId = Number.POSITIVE_INFINITY;
-  #stopKeepalive: (() => void) | undefined;
-  #keepaliveAfterMs: number;
-  #bytesRead = 0;
-  #quietSinceMs = 0;
+  readonly #keepalive: Keepalive;
   /** True once the peer has complained of too many PINGs. */
   tooManyPings = false;
 
@@ -116,7 +115,7 @@ export class Http2Connection {
     this.#settings = settings;
     this.#clock = clock;
     this.#random = random;
-    this.#keepaliveAfterMs = keepaliveAfterMs;
+    this.#keepalive = this.#createKeepalive(keepaliveAfterMs);
     const authority = new URL(`http://${endpoint.key}`);
     this.#socket = connectTcp({ host: endpoint.host, port: endpoint.port, noDelay: true });
     // Before node:http2 listens: streams that it closes then find the state closed.
@@ -164,7 +163,7 @@ export class Http2Connection {
     stream.on("trailers", onTrailers);
     stream.on("error", onError);
     stream.on("close", onClose);
-    if (this.#stopKeepalive === undefined) this.#startKeepalive();
+    this.#keepalive.start();
     return stream;
   }
 
@@ -246,7 +245,7 @@ export class Http2Connection {
   #end(error: MeshError | undefined): void {
     const state = this.#state;
     if (state.name === "closed") return;
-    this.#stopKeepalive?.();
+    this.#keepalive.stop();
     const reason = error ?? fromNodeError(undefined, this.#endpoint.key);
     this.#transition({ name: "closed", error: reason });
     this.#owner.onClosed(this, reason, state.name !== "connecting");
@@ -264,47 +263,24 @@ export class Http2Connection {
     return { error: fromResetCode(rstCode ?? 0, this.#endpoint.key), sent: true };
   }
 
-  // A peer that hangs (SIGSTOP, a dead route) closes nothing. While calls are in flight the connection must not stay
-  // silent for long: then a PING goes out, and anything that is read answers it.
-  #startKeepalive(): void {
-    this.#bytesRead = this.#socket.bytesRead;
-    this.#quietSinceMs = this.#clock.monotonicMs();
-    this.#tickKeepalive(this.#keepaliveAfterMs);
-  }
-
-  #tickKeepalive(afterMs: number): void {
-    this.#stopKeepalive = this.#clock.after(afterMs, () => {
-      this.#stopKeepalive = undefined;
-      if (this.#streams === 0 || this.#state.name === "closed") return;
-      const { bytesRead } = this.#socket;
-      const nowMs = this.#clock.monotonicMs();
-      if (bytesRead !== this.#bytesRead) {
-        this.#bytesRead = bytesRead;
-        this.#quietSinceMs = nowMs;
-      }
-      const leftMs = this.#quietSinceMs + this.#keepaliveAfterMs - nowMs;
-      if (leftMs > 1) this.#tickKeepalive(Math.max(leftMs, this.#keepaliveAfterMs / 4));
-      else this.#ping(bytesRead);
-    });
-  }
-
-  #ping(bytesRead: number): void {
-    const { keepaliveTimeoutMs } = this.#settings;
-    const stop = this.#clock.after(keepaliveTimeoutMs, () => {
-      // When this very process was held up, what the peer has sent is still to be read: look after the next poll.
-      setImmediate(() => {
-        if (this.#state.name === "closed" || this.#stopKeepalive !== stop) return;
-        if (this.#socket.bytesRead !== bytesRead) return this.#startKeepalive();
-        const detail = `${this.#endpoint.key} has not answered a PING for ${keepaliveTimeoutMs} ms`;
+  #createKeepalive(afterMs: number): Keepalive {
+    const { keepaliveTimeoutMs: timeoutMs } = this.#settings;
+    return createKeepalive({
+      clock: this.#clock,
+      afterMs,
+      timeoutMs,
+      bytesRead: () => this.#socket.bytesRead,
+      isBusy: () => this.#streams > 0,
+      ping: (onAnswer) => {
+        if (this.#session.destroyed) return;
+        this.#session.ping((error) => {
+          if (error === null) onAnswer();
+        });
+      },
+      onSilence: () => {
+        const detail = `${this.#endpoint.key} has not answered a PING for ${timeoutMs} ms`;
         this.destroy(new MeshError(Code.UNAVAILABLE, detail, { reason: "CONNECTION_FAILED" }));
-      });
-    });
-    this.#stopKeepalive = stop;
-    if (this.#session.destroyed) return;
-    this.#session.ping((error) => {
-      if (error !== null || this.#stopKeepalive !== stop) return;
-      stop();
-      this.#startKeepalive();
+      },
     });
   }
 }

@@ -1,3 +1,5 @@
+import { constants } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { Pick } from "../balancing/picker.ts";
 import { Code } from "../base/code.ts";
 import type { Code as StatusCode } from "../base/code.ts";
@@ -7,12 +9,10 @@ import { MeshError } from "../base/mesh-error.ts";
 import type { ConnectionWaiter, EndpointConnections } from "./endpoint-connections.ts";
 import type { AttemptFailure } from "./from-node-error.ts";
 import { requestHeaders } from "./headers.ts";
+import type { RawHeaders } from "./headers.ts";
 import type { CallStream, Http2Connection, StreamListener } from "./http2-connection.ts";
 import type { Route } from "./route.ts";
 import type { ByteCall } from "./transport.ts";
-import { constants } from "node:http2";
-import type { IncomingHttpHeaders } from "node:http2";
-import type { RawHeaders } from "./headers.ts";
 
 /** The error of a call whose signal aborts: the reason, if it is an error of ours. */
 export function abortError(reason: unknown): MeshError {
