@@ -18,7 +18,7 @@ export function beats(target: () => Target): void {
 
   test("without a beat a TTL check turns critical and says so, and a beat heals it", async () => {
     const name = uniqueName("ttl");
-    await target().register({ Name: name, Check: { TTL: "400ms" } });
+    await target().register({ Name: name, Check: { TTL: "1s" } });
     const check = async (): Promise<CheckEntry | undefined> =>
       (await target().read<Record<string, CheckEntry>>("/v1/agent/checks"))[`service:${name}`];
     await target().send("PUT", `/v1/agent/check/pass/service:${name}?note=still+here`);
