@@ -69,7 +69,7 @@ describe("a registry that fails", () => {
     },
   );
 
-  test("that hangs is found out after the wait, and heard within it and a second", async () => {
+  test.concurrent("that hangs is found out after the wait, and heard within it and a second", async () => {
     await using registry = await startScriptedRegistry(["127.0.0.1:1"]);
     await using watch = watchUser(registry, { waitMs: 1_000 });
     await eventually(() => watch.last() === "127.0.0.1:1");
@@ -82,7 +82,9 @@ describe("a registry that fails", () => {
     expect(watch.seen).toEqual(["127.0.0.1:1", "127.0.0.1:1 127.0.0.1:2"]);
   });
 
-  test("that changes 100 times a second is asked at most twice a second, and its last change is seen", async ({ expect }) => {
+  test.concurrent("that changes 100 times a second is asked at most twice a second, and its last change is seen", async ({
+    expect,
+  }) => {
     await using registry = await startScriptedRegistry(["127.0.0.1:1"]);
     await using watch = watchUser(registry);
     await eventually(() => watch.last() === "127.0.0.1:1");
@@ -98,7 +100,7 @@ describe("a registry that fails", () => {
     expect(watch.seen.every((endpoints) => endpoints.includes("127.0.0.1:1"))).toBe(true);
   });
 
-  test("that refuses the token is not stormed", async () => {
+  test.concurrent("that refuses the token is not stormed", async () => {
     await using registry = await startScriptedRegistry(["127.0.0.1:1"]);
     await using watch = watchUser(registry);
     await eventually(() => watch.last() === "127.0.0.1:1");
@@ -111,7 +113,7 @@ describe("a registry that fails", () => {
   });
 });
 
-describe("an absence", () => {
+describe.concurrent("an absence", () => {
   test("of one of several instances is believed at once from a registry that knows us", async () => {
     await using registry = await startScriptedRegistry(["127.0.0.1:1", "127.0.0.1:2"]);
     await using watch = watchUser(registry, { known: true });

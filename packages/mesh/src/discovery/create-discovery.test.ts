@@ -9,6 +9,8 @@ import { eventually, startConsulAgent } from "@protoloom/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWith, part } from "../../../../tools/parts.ts";
 import type { Logger } from "../base/logger.ts";
+import type { Meter } from "../base/meter.ts";
+import { silentMeter } from "../base/meter.ts";
 import { createConsulClient } from "../consul/consul-client.ts";
 import type { ConsulClient } from "../consul/consul-client.ts";
 import { createConsulRegistrar } from "./consul-registrar.ts";
@@ -45,14 +47,15 @@ function contract(start: () => Promise<TestRegistry>): void {
     consul = createConsulClient({ address: registry.address });
   });
   afterAll(async () => {
-    await consul[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
+    await consul.[Symbol.asyncDispose]();
+    await registry.[Symbol.asyncDispose]();
   });
 
   const idsOf = async (name: string): Promise<readonly string[]> =>
     (await consul.healthService(name, { passing: true })).value.map(({ id }) => id).toSorted();
 
-  describe("a registration", () => {
+  // Each test has names of its own.
+  describe.concurrent("a registration", () => {
     test("is confirmed, and listed as passing with its address and meta", async () => {
       await using discovery = createDiscovery({ address: registry.address });
       const registration = discovery.registrar.register(instance("listed", { protocol: "grpc", version: "1.2.0", zone: "a" }));
@@ -142,7 +145,7 @@ function contract(start: () => Promise<TestRegistry>): void {
     });
   });
 
-  describe("a watch", () => {
+  describe.concurrent("a watch", () => {
     test("of a service that nobody knows gives an empty set, and its first instance at once", async () => {
       await using discovery = createDiscovery({ address: registry.address });
       await using watch = watchOf(discovery, "awaited");
@@ -192,18 +195,21 @@ function contract(start: () => Promise<TestRegistry>): void {
     });
 
     test("of a client that registers nothing keeps the last set of a service that has gone", async () => {
+      let doubts = 0;
+      const meter: Meter = { ...silentMeter, count: (name) => void (doubts += name === "mesh_discovery_doubted_total" ? 1 : 0) };
       await using owner = createDiscovery({ address: registry.address });
-      await using client = createDiscovery({ address: registry.address });
+      await using client = createDiscovery({ address: registry.address, meter });
       const registration = owner.registrar.register(instance("alone"));
       await registration.ready();
       await using watch = watchOf(client, "alone");
       await eventually(() => watch.last() === registration.id);
       await registration.deregister();
-      await register(consul, "other-1", "other", { ttlMs: 60_000 });
+      await eventually(() => doubts > 0);
+      expect(watch.seen).toEqual([registration.id]);
       // It holds another service, which the registry still lists: then the registry was not emptied.
+      await register(consul, "other-1", "other", { ttlMs: 60_000 });
       await using other = watchOf(client, "other");
       await eventually(() => other.last() === "other-1");
-      expect(watch.seen).toEqual([registration.id]);
       await eventually(() => watch.last() === "");
       await consul.deregisterService("other-1");
     });
@@ -367,7 +373,8 @@ async function startEmbedded(): Promise<TestRegistry> {
     const env = { ...process.env, MESH_REGISTRY_PORT: `${port}`, MESH_READY_FILE: readyFile, MESH_LOG_LEVEL: "error" };
     const child = spawn(process.execPath, [main], { env, stdio: "inherit" });
     const ended = once(child, "exit");
-    await eventually(async () => (await readFile(readyFile, "utf8")) !== "", { timeoutMs: 15_000 });
+    await eventually(async () => child.exitCode !== null || (await readFile(readyFile, "utf8")) !== "", { timeoutMs: 15_000 });
+    expect(child.exitCode).toBeNull();
     return async () => {
       child.kill("SIGKILL");
       await ended;
