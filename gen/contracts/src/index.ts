@@ -2,8 +2,38 @@
 
 import type { DescService } from "@bufbuild/protobuf";
 import { serviceDescriptor } from "./descriptors.ts";
-import { BatchGetProductsRequest, CreateProductRequest, DeleteProductRequest, GetProductRequest, ListProductsRequest, ProductServiceService, UpdateProductRequest } from "./ts-proto/product/v1/product_service.ts";
-import { BatchGetUsersRequest, CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, UpdateUserRequest, UserServiceService } from "./ts-proto/user/v1/user_service.ts";
+import { AdjustStockRequest, CommitReservationRequest, GetStockRequest, InventoryServiceService, ListReservationsRequest, QuoteBasketRequest, ReleaseReservationRequest, ReserveStockRequest } from "./ts-proto/product/v1/inventory_service.ts";
+import { BatchGetProductsRequest, CreateProductRequest, DeleteProductRequest, GetProductRequest, ImportProductsRequest, ListProductsRequest, ProductServiceService, UpdateProductRequest, WatchProductsRequest } from "./ts-proto/product/v1/product_service.ts";
+import { BatchGetUsersRequest, CreateUserRequest, DeleteUserRequest, GetUserRequest, ImportUsersRequest, ListUsersRequest, UpdateUserRequest, UserServiceService, WatchUsersRequest } from "./ts-proto/user/v1/user_service.ts";
+
+/**
+ * Keeps how much there is of each product, and what of it is reserved.
+ */
+export const InventoryService: {
+  readonly descriptor: DescService;
+  readonly definition: typeof InventoryServiceService;
+  readonly requests: {
+    readonly getStock: typeof GetStockRequest.fromPartial;
+    readonly adjustStock: typeof AdjustStockRequest.fromPartial;
+    readonly reserveStock: typeof ReserveStockRequest.fromPartial;
+    readonly commitReservation: typeof CommitReservationRequest.fromPartial;
+    readonly releaseReservation: typeof ReleaseReservationRequest.fromPartial;
+    readonly listReservations: typeof ListReservationsRequest.fromPartial;
+    readonly quoteBasket: typeof QuoteBasketRequest.fromPartial;
+  };
+} = {
+  descriptor: serviceDescriptor("product.v1.InventoryService"),
+  definition: InventoryServiceService,
+  requests: {
+    getStock: GetStockRequest.fromPartial,
+    adjustStock: AdjustStockRequest.fromPartial,
+    reserveStock: ReserveStockRequest.fromPartial,
+    commitReservation: CommitReservationRequest.fromPartial,
+    releaseReservation: ReleaseReservationRequest.fromPartial,
+    listReservations: ListReservationsRequest.fromPartial,
+    quoteBasket: QuoteBasketRequest.fromPartial,
+  },
+};
 
 /**
  * Keeps the catalogue: what is sold, and for how much.
@@ -18,6 +48,8 @@ export const ProductService: {
     readonly listProducts: typeof ListProductsRequest.fromPartial;
     readonly updateProduct: typeof UpdateProductRequest.fromPartial;
     readonly deleteProduct: typeof DeleteProductRequest.fromPartial;
+    readonly watchProducts: typeof WatchProductsRequest.fromPartial;
+    readonly importProducts: typeof ImportProductsRequest.fromPartial;
   };
 } = {
   descriptor: serviceDescriptor("product.v1.ProductService"),
@@ -29,6 +61,8 @@ export const ProductService: {
     listProducts: ListProductsRequest.fromPartial,
     updateProduct: UpdateProductRequest.fromPartial,
     deleteProduct: DeleteProductRequest.fromPartial,
+    watchProducts: WatchProductsRequest.fromPartial,
+    importProducts: ImportProductsRequest.fromPartial,
   },
 };
 
@@ -45,6 +79,8 @@ export const UserService: {
     readonly listUsers: typeof ListUsersRequest.fromPartial;
     readonly updateUser: typeof UpdateUserRequest.fromPartial;
     readonly deleteUser: typeof DeleteUserRequest.fromPartial;
+    readonly watchUsers: typeof WatchUsersRequest.fromPartial;
+    readonly importUsers: typeof ImportUsersRequest.fromPartial;
   };
 } = {
   descriptor: serviceDescriptor("user.v1.UserService"),
@@ -56,5 +92,7 @@ export const UserService: {
     listUsers: ListUsersRequest.fromPartial,
     updateUser: UpdateUserRequest.fromPartial,
     deleteUser: DeleteUserRequest.fromPartial,
+    watchUsers: WatchUsersRequest.fromPartial,
+    importUsers: ImportUsersRequest.fromPartial,
   },
 };

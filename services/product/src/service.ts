@@ -64,6 +64,12 @@ export function createProductService({ store, idempotency, toStoreError }: Produ
             return {};
           }),
       ),
+    async *watchProducts() {
+      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
+    },
+    importProducts() {
+      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
+    },
   });
 }
 

@@ -63,6 +63,12 @@ export function createUserService({ store, idempotency, toStoreError }: UserServ
             return {};
           }),
       ),
+    async *watchUsers() {
+      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
+    },
+    importUsers() {
+      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
+    },
   });
 }
 

@@ -2,6 +2,7 @@
 
 /* eslint-disable */
 
+export * from "./product/v1/inventory_service.ts";
 export * from "./product/v1/product.ts";
 export * from "./product/v1/product_service.ts";
 export * from "./product/v1/reason.ts";

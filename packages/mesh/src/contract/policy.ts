@@ -13,7 +13,7 @@ export const policyDefaults = {
 
 /** The policy in force for one method: of its own options, then its service's defaults, then `policyDefaults`. */
 export interface Policy {
-  /** Deadline of a call whose caller sets none, in ms. */
+  /** Deadline of a call whose caller sets none, in ms; Infinity for a stream that needs none. */
   readonly timeoutMs: number;
   /** Longest deadline that is granted, in ms; Infinity for a stream without end. */
   readonly maxTimeoutMs: number;
@@ -27,11 +27,12 @@ export function policyOf(method: DescMethod): Policy {
   const shared = hasOption(method.parent, serviceOption) ? getOption(method.parent, serviceOption).defaults : undefined;
   const pick = <Field extends "timeoutMs" | "maxTimeoutMs">(field: Field): MethodPolicy[Field] => own?.[field] ?? shared?.[field];
   const exposure = own?.exposure || shared?.exposure || Exposure.INTERNAL;
-  const maxTimeoutMs = pick("maxTimeoutMs") ?? policyDefaults.maxTimeoutMs;
-  const endless = maxTimeoutMs === 0 && method.methodKind !== "unary";
+  // Only a stream may last for ever: 0 on a unary method is no value.
+  const orDefault = (ms: number | undefined, fallbackMs: number): number =>
+    ms === 0 && method.methodKind !== "unary" ? Number.POSITIVE_INFINITY : ms || fallbackMs;
   return {
-    timeoutMs: pick("timeoutMs") ?? policyDefaults.timeoutMs,
-    maxTimeoutMs: endless ? Number.POSITIVE_INFINITY : maxTimeoutMs || policyDefaults.maxTimeoutMs,
+    timeoutMs: orDefault(pick("timeoutMs"), policyDefaults.timeoutMs),
+    maxTimeoutMs: orDefault(pick("maxTimeoutMs"), policyDefaults.maxTimeoutMs),
     exposed: exposure === Exposure.PUBLIC,
   };
 }

@@ -56,7 +56,8 @@ export const ServicePolicySchema: GenMessage<ServicePolicy> = /*@__PURE__*/
  */
 export type MethodPolicy = Message<"protoloom.v1.MethodPolicy"> & {
   /**
-   * Deadline of a call whose caller sets none. Default: 5,000.
+   * Deadline of a call whose caller sets none. Default: 5,000. For a stream, 0
+   * means: none.
    *
    * @generated from field: optional uint32 timeout_ms = 1;
    */

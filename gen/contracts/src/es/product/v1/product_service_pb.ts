@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file product/v1/product_service.proto.
  */
 export const file_product_v1_product_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwcm9kdWN0L3YxL3Byb2R1Y3Rfc2VydmljZS5wcm90bxIKcHJvZHVjdC52MSJQChRDcmVhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMucHJvZHVjdC52MS5Qcm9kdWN0EhIKCnJlcXVlc3RfaWQYAiABKAkiHwoRR2V0UHJvZHVjdFJlcXVlc3QSCgoCaWQYASABKAkiJgoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSCwoDaWRzGAEgAygJIkEKGEJhdGNoR2V0UHJvZHVjdHNSZXNwb25zZRIlCghwcm9kdWN0cxgBIAMoCzITLnByb2R1Y3QudjEuUHJvZHVjdCK8AQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghvcmRlcl9ieRgDIAEoCRIMCgR0ZXh0GAQgASgJEhAKCGNhdGVnb3J5GAUgASgJEiUKCW1pbl9wcmljZRgGIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiUKCW1heF9wcmljZRgHIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5IlYKFExpc3RQcm9kdWN0c1Jlc3BvbnNlEiUKCHByb2R1Y3RzGAEgAygLMhMucHJvZHVjdC52MS5Qcm9kdWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKBAQoUVXBkYXRlUHJvZHVjdFJlcXVlc3QSJAoHcHJvZHVjdBgBIAEoCzITLnByb2R1Y3QudjEuUHJvZHVjdBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgDIAEoCSJEChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCRIMCgRldGFnGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAky+AMKDlByb2R1Y3RTZXJ2aWNlEkYKDUNyZWF0ZVByb2R1Y3QSIC5wcm9kdWN0LnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0GhMucHJvZHVjdC52MS5Qcm9kdWN0EkUKCkdldFByb2R1Y3QSHS5wcm9kdWN0LnYxLkdldFByb2R1Y3RSZXF1ZXN0GhMucHJvZHVjdC52MS5Qcm9kdWN0IgOQAgESYgoQQmF0Y2hHZXRQcm9kdWN0cxIjLnByb2R1Y3QudjEuQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QaJC5wcm9kdWN0LnYxLkJhdGNoR2V0UHJvZHVjdHNSZXNwb25zZSIDkAIBElYKDExpc3RQcm9kdWN0cxIfLnByb2R1Y3QudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBogLnByb2R1Y3QudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiA5ACARJLCg1VcGRhdGVQcm9kdWN0EiAucHJvZHVjdC52MS5VcGRhdGVQcm9kdWN0UmVxdWVzdBoTLnByb2R1Y3QudjEuUHJvZHVjdCIDkAICEk4KDURlbGV0ZVByb2R1Y3QSIC5wcm9kdWN0LnYxLkRlbGV0ZVByb2R1Y3RSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgJiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_type_money, file_product_v1_product]);
+  fileDesc("CiBwcm9kdWN0L3YxL3Byb2R1Y3Rfc2VydmljZS5wcm90bxIKcHJvZHVjdC52MSJQChRDcmVhdGVQcm9kdWN0UmVxdWVzdBIkCgdwcm9kdWN0GAEgASgLMhMucHJvZHVjdC52MS5Qcm9kdWN0EhIKCnJlcXVlc3RfaWQYAiABKAkiHwoRR2V0UHJvZHVjdFJlcXVlc3QSCgoCaWQYASABKAkiJgoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSCwoDaWRzGAEgAygJIkEKGEJhdGNoR2V0UHJvZHVjdHNSZXNwb25zZRIlCghwcm9kdWN0cxgBIAMoCzITLnByb2R1Y3QudjEuUHJvZHVjdCK8AQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghvcmRlcl9ieRgDIAEoCRIMCgR0ZXh0GAQgASgJEhAKCGNhdGVnb3J5GAUgASgJEiUKCW1pbl9wcmljZRgGIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiUKCW1heF9wcmljZRgHIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5IlYKFExpc3RQcm9kdWN0c1Jlc3BvbnNlEiUKCHByb2R1Y3RzGAEgAygLMhMucHJvZHVjdC52MS5Qcm9kdWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKBAQoUVXBkYXRlUHJvZHVjdFJlcXVlc3QSJAoHcHJvZHVjdBgBIAEoCzITLnByb2R1Y3QudjEuUHJvZHVjdBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgDIAEoCSJEChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCRIMCgRldGFnGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiLAoUV2F0Y2hQcm9kdWN0c1JlcXVlc3QSFAoMcmVzdW1lX3Rva2VuGAEgASgJIrUCChVXYXRjaFByb2R1Y3RzUmVzcG9uc2USJwoIZXhpc3RpbmcYASABKAsyEy5wcm9kdWN0LnYxLlByb2R1Y3RIABIvCgxzbmFwc2hvdF9lbmQYAiABKAsyFy5wcm9kdWN0LnYxLlNuYXBzaG90RW5kSAASJgoHY3JlYXRlZBgDIAEoCzITLnByb2R1Y3QudjEuUHJvZHVjdEgAEiYKB3VwZGF0ZWQYBCABKAsyEy5wcm9kdWN0LnYxLlByb2R1Y3RIABImCgdkZWxldGVkGAUgASgLMhMucHJvZHVjdC52MS5Qcm9kdWN0SAASKgoJaGVhcnRiZWF0GAYgASgLMhUucHJvZHVjdC52MS5IZWFydGJlYXRIABIUCgxyZXN1bWVfdG9rZW4YCiABKAlCCAoGY2hhbmdlIg0KC1NuYXBzaG90RW5kIgsKCUhlYXJ0YmVhdCJRChVJbXBvcnRQcm9kdWN0c1JlcXVlc3QSJAoHcHJvZHVjdBgBIAEoCzITLnByb2R1Y3QudjEuUHJvZHVjdBISCgpyZXF1ZXN0X2lkGAIgASgJIoIBChZJbXBvcnRQcm9kdWN0c1Jlc3BvbnNlEhEKCXJvd19jb3VudBgBIAEoAxIWCg5pbXBvcnRlZF9jb3VudBgCIAEoAxIUCgxmYWlsZWRfY291bnQYAyABKAMSJwoGZXJyb3JzGAQgAygLMhcucHJvZHVjdC52MS5JbXBvcnRFcnJvciJJCgtJbXBvcnRFcnJvchILCgNyb3cYASABKAMSDAoEY29kZRgCIAEoBRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCTKwBQoOUHJvZHVjdFNlcnZpY2USRgoNQ3JlYXRlUHJvZHVjdBIgLnByb2R1Y3QudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaEy5wcm9kdWN0LnYxLlByb2R1Y3QSRQoKR2V0UHJvZHVjdBIdLnByb2R1Y3QudjEuR2V0UHJvZHVjdFJlcXVlc3QaEy5wcm9kdWN0LnYxLlByb2R1Y3QiA5ACARJiChBCYXRjaEdldFByb2R1Y3RzEiMucHJvZHVjdC52MS5CYXRjaEdldFByb2R1Y3RzUmVxdWVzdBokLnByb2R1Y3QudjEuQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlIgOQAgESVgoMTGlzdFByb2R1Y3RzEh8ucHJvZHVjdC52MS5MaXN0UHJvZHVjdHNSZXF1ZXN0GiAucHJvZHVjdC52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIDkAIBEksKDVVwZGF0ZVByb2R1Y3QSIC5wcm9kdWN0LnYxLlVwZGF0ZVByb2R1Y3RSZXF1ZXN0GhMucHJvZHVjdC52MS5Qcm9kdWN0IgOQAgISTgoNRGVsZXRlUHJvZHVjdBIgLnByb2R1Y3QudjEuRGVsZXRlUHJvZHVjdFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiA5ACAhJbCg1XYXRjaFByb2R1Y3RzEiAucHJvZHVjdC52MS5XYXRjaFByb2R1Y3RzUmVxdWVzdBohLnByb2R1Y3QudjEuV2F0Y2hQcm9kdWN0c1Jlc3BvbnNlIgOQAgEwARJZCg5JbXBvcnRQcm9kdWN0cxIhLnByb2R1Y3QudjEuSW1wb3J0UHJvZHVjdHNSZXF1ZXN0GiIucHJvZHVjdC52MS5JbXBvcnRQcm9kdWN0c1Jlc3BvbnNlKAFiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_type_money, file_product_v1_product]);
 
 /**
  * Request of CreateProduct.
@@ -286,6 +286,249 @@ export const DeleteProductRequestSchema: GenMessage<DeleteProductRequest> = /*@_
   messageDesc(file_product_v1_product_service, 7);
 
 /**
+ * Request of WatchProducts.
+ *
+ * @generated from message product.v1.WatchProductsRequest
+ */
+export type WatchProductsRequest = Message<"product.v1.WatchProductsRequest"> & {
+  /**
+   * `resume_token` of the last message that was taken in; empty: from a snapshot.
+   *
+   * @generated from field: string resume_token = 1;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message product.v1.WatchProductsRequest.
+ * Use `create(WatchProductsRequestSchema)` to create a new message.
+ */
+export const WatchProductsRequestSchema: GenMessage<WatchProductsRequest> = /*@__PURE__*/
+  messageDesc(file_product_v1_product_service, 8);
+
+/**
+ * One message of WatchProducts.
+ *
+ * @generated from message product.v1.WatchProductsResponse
+ */
+export type WatchProductsResponse = Message<"product.v1.WatchProductsResponse"> & {
+  /**
+   * What it tells. A kind that is unknown to an older reader can be passed over.
+   *
+   * @generated from oneof product.v1.WatchProductsResponse.change
+   */
+  change: {
+    /**
+     * A product of the snapshot.
+     *
+     * @generated from field: product.v1.Product existing = 1;
+     */
+    value: Product;
+    case: "existing";
+  } | {
+    /**
+     * The snapshot is complete: what was not in it does not exist.
+     *
+     * @generated from field: product.v1.SnapshotEnd snapshot_end = 2;
+     */
+    value: SnapshotEnd;
+    case: "snapshotEnd";
+  } | {
+    /**
+     * A product that has been created.
+     *
+     * @generated from field: product.v1.Product created = 3;
+     */
+    value: Product;
+    case: "created";
+  } | {
+    /**
+     * A product that has been changed, as it became.
+     *
+     * @generated from field: product.v1.Product updated = 4;
+     */
+    value: Product;
+    case: "updated";
+  } | {
+    /**
+     * A product that has been deleted, as it last was.
+     *
+     * @generated from field: product.v1.Product deleted = 5;
+     */
+    value: Product;
+    case: "deleted";
+  } | {
+    /**
+     * Nothing has changed; sent every 15 seconds of silence, so that a reader
+     * knows how far it has come.
+     *
+     * @generated from field: product.v1.Heartbeat heartbeat = 6;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Where to go on after this message. Empty within a snapshot.
+   *
+   * @generated from field: string resume_token = 10;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message product.v1.WatchProductsResponse.
+ * Use `create(WatchProductsResponseSchema)` to create a new message.
+ */
+export const WatchProductsResponseSchema: GenMessage<WatchProductsResponse> = /*@__PURE__*/
+  messageDesc(file_product_v1_product_service, 9);
+
+/**
+ * The end of a snapshot.
+ *
+ * @generated from message product.v1.SnapshotEnd
+ */
+export type SnapshotEnd = Message<"product.v1.SnapshotEnd"> & {
+};
+
+/**
+ * Describes the message product.v1.SnapshotEnd.
+ * Use `create(SnapshotEndSchema)` to create a new message.
+ */
+export const SnapshotEndSchema: GenMessage<SnapshotEnd> = /*@__PURE__*/
+  messageDesc(file_product_v1_product_service, 10);
+
+/**
+ * A sign of life.
+ *
+ * @generated from message product.v1.Heartbeat
+ */
+export type Heartbeat = Message<"product.v1.Heartbeat"> & {
+};
+
+/**
+ * Describes the message product.v1.Heartbeat.
+ * Use `create(HeartbeatSchema)` to create a new message.
+ */
+export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
+  messageDesc(file_product_v1_product_service, 11);
+
+/**
+ * One row of ImportProducts.
+ *
+ * @generated from message product.v1.ImportProductsRequest
+ */
+export type ImportProductsRequest = Message<"product.v1.ImportProductsRequest"> & {
+  /**
+   * The product to create, as in CreateProductRequest. A row that breaks the rules of
+   * Product is an error of this row, not of the call.
+   *
+   * @generated from field: product.v1.Product product = 1;
+   */
+  product?: Product | undefined;
+
+  /**
+   * Makes the row repeatable, as in CreateProductRequest: with one for each row an
+   * import that broke off can be sent again as a whole.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message product.v1.ImportProductsRequest.
+ * Use `create(ImportProductsRequestSchema)` to create a new message.
+ */
+export const ImportProductsRequestSchema: GenMessage<ImportProductsRequest> = /*@__PURE__*/
+  messageDesc(file_product_v1_product_service, 12);
+
+/**
+ * What became of an import.
+ *
+ * @generated from message product.v1.ImportProductsResponse
+ */
+export type ImportProductsResponse = Message<"product.v1.ImportProductsResponse"> & {
+  /**
+   * Rows that were read.
+   *
+   * @generated from field: int64 row_count = 1;
+   */
+  rowCount: bigint;
+
+  /**
+   * Rows that have their product, created by this call or by an earlier one with
+   * the same request id.
+   *
+   * @generated from field: int64 imported_count = 2;
+   */
+  importedCount: bigint;
+
+  /**
+   * Rows that failed.
+   *
+   * @generated from field: int64 failed_count = 3;
+   */
+  failedCount: bigint;
+
+  /**
+   * The first 100 failures, in the order of the rows.
+   *
+   * @generated from field: repeated product.v1.ImportError errors = 4;
+   */
+  errors: ImportError[];
+};
+
+/**
+ * Describes the message product.v1.ImportProductsResponse.
+ * Use `create(ImportProductsResponseSchema)` to create a new message.
+ */
+export const ImportProductsResponseSchema: GenMessage<ImportProductsResponse> = /*@__PURE__*/
+  messageDesc(file_product_v1_product_service, 13);
+
+/**
+ * A row that could not be imported.
+ *
+ * @generated from message product.v1.ImportError
+ */
+export type ImportError = Message<"product.v1.ImportError"> & {
+  /**
+   * Place of the row in the stream, from 0.
+   *
+   * @generated from field: int64 row = 1;
+   */
+  row: bigint;
+
+  /**
+   * gRPC code of the failure.
+   *
+   * @generated from field: int32 code = 2;
+   */
+  code: number;
+
+  /**
+   * Reason, as in google.rpc.ErrorInfo.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * What is wrong, for a person.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message product.v1.ImportError.
+ * Use `create(ImportErrorSchema)` to create a new message.
+ */
+export const ImportErrorSchema: GenMessage<ImportError> = /*@__PURE__*/
+  messageDesc(file_product_v1_product_service, 14);
+
+/**
  * Keeps the catalogue: what is sold, and for how much.
  *
  * @generated from service product.v1.ProductService
@@ -352,6 +595,35 @@ export const ProductService: GenService<{
     methodKind: "unary";
     input: typeof DeleteProductRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * Sends every change of the products, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * product, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   *
+   * @generated from rpc product.v1.ProductService.WatchProducts
+   */
+  watchProducts: {
+    methodKind: "server_streaming";
+    input: typeof WatchProductsRequestSchema;
+    output: typeof WatchProductsResponseSchema;
+  },
+  /**
+   * Creates many products, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   *
+   * @generated from rpc product.v1.ProductService.ImportProducts
+   */
+  importProducts: {
+    methodKind: "client_streaming";
+    input: typeof ImportProductsRequestSchema;
+    output: typeof ImportProductsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_product_v1_product_service, 0);

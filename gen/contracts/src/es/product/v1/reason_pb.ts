@@ -10,7 +10,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file product/v1/reason.proto.
  */
 export const file_product_v1_reason: GenFile = /*@__PURE__*/
-  fileDesc("Chdwcm9kdWN0L3YxL3JlYXNvbi5wcm90bxIKcHJvZHVjdC52MSrSAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAESEQoNRVRBR19NSVNNQVRDSBACEhUKEVJFUVVFU1RfSURfUkVVU0VEEAMSFgoSUEFHRV9UT0tFTl9JTlZBTElEEAQSFAoQT1JERVJfQllfSU5WQUxJRBAFEhcKE1VQREFURV9NQVNLX0lOVkFMSUQQBhIVChFTVE9SRV9VTkFWQUlMQUJMRRAHEhEKDVBSSUNFX0lOVkFMSUQQCGIGcHJvdG8z");
+  fileDesc("Chdwcm9kdWN0L3YxL3JlYXNvbi5wcm90bxIKcHJvZHVjdC52MSrQAgoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAESEQoNRVRBR19NSVNNQVRDSBACEhUKEVJFUVVFU1RfSURfUkVVU0VEEAMSFgoSUEFHRV9UT0tFTl9JTlZBTElEEAQSFAoQT1JERVJfQllfSU5WQUxJRBAFEhcKE1VQREFURV9NQVNLX0lOVkFMSUQQBhIVChFTVE9SRV9VTkFWQUlMQUJMRRAHEhEKDVBSSUNFX0lOVkFMSUQQCBIYChRSRVNVTUVfVE9LRU5fRVhQSVJFRBAJEhgKFFJFU1VNRV9UT0tFTl9JTlZBTElEEAoSFgoSU1RPQ0tfSU5TVUZGSUNJRU5UEAsSGQoVUkVTRVJWQVRJT05fTk9UX0ZPVU5EEAwSFQoRUkVTRVJWQVRJT05fRU5ERUQQDWIGcHJvdG8z");
 
 /**
  * Reasons of the errors that this package gives: `reason` of
@@ -83,6 +83,43 @@ export const Reason = {
    * @generated from enum value: PRICE_INVALID = 8;
    */
   PRICE_INVALID: 8,
+
+  /**
+   * OUT_OF_RANGE: the resume token is older than what is kept, or of another
+   * database: begin with a snapshot.
+   *
+   * @generated from enum value: RESUME_TOKEN_EXPIRED = 9;
+   */
+  RESUME_TOKEN_EXPIRED: 9,
+
+  /**
+   * INVALID_ARGUMENT: the resume token is not one of ours.
+   *
+   * @generated from enum value: RESUME_TOKEN_INVALID = 10;
+   */
+  RESUME_TOKEN_INVALID: 10,
+
+  /**
+   * FAILED_PRECONDITION: less is there, or can be reserved, than is asked for.
+   *
+   * @generated from enum value: STOCK_INSUFFICIENT = 11;
+   */
+  STOCK_INSUFFICIENT: 11,
+
+  /**
+   * NOT_FOUND: no reservation has this id.
+   *
+   * @generated from enum value: RESERVATION_NOT_FOUND = 12;
+   */
+  RESERVATION_NOT_FOUND: 12,
+
+  /**
+   * FAILED_PRECONDITION: the reservation has been committed, was released, or has
+   * expired.
+   *
+   * @generated from enum value: RESERVATION_ENDED = 13;
+   */
+  RESERVATION_ENDED: 13,
 } as const;
 
 /**

@@ -10,7 +10,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file user/v1/reason.proto.
  */
 export const file_user_v1_reason: GenFile = /*@__PURE__*/
-  fileDesc("ChR1c2VyL3YxL3JlYXNvbi5wcm90bxIHdXNlci52MSrNAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhIKDlVTRVJfTk9UX0ZPVU5EEAESDwoLRU1BSUxfVEFLRU4QAhIRCg1FVEFHX01JU01BVENIEAMSFQoRUkVRVUVTVF9JRF9SRVVTRUQQBBIWChJQQUdFX1RPS0VOX0lOVkFMSUQQBRIUChBPUkRFUl9CWV9JTlZBTElEEAYSFwoTVVBEQVRFX01BU0tfSU5WQUxJRBAHEhUKEVNUT1JFX1VOQVZBSUxBQkxFEAhiBnByb3RvMw");
+  fileDesc("ChR1c2VyL3YxL3JlYXNvbi5wcm90bxIHdXNlci52MSqBAgoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhIKDlVTRVJfTk9UX0ZPVU5EEAESDwoLRU1BSUxfVEFLRU4QAhIRCg1FVEFHX01JU01BVENIEAMSFQoRUkVRVUVTVF9JRF9SRVVTRUQQBBIWChJQQUdFX1RPS0VOX0lOVkFMSUQQBRIUChBPUkRFUl9CWV9JTlZBTElEEAYSFwoTVVBEQVRFX01BU0tfSU5WQUxJRBAHEhUKEVNUT1JFX1VOQVZBSUxBQkxFEAgSGAoUUkVTVU1FX1RPS0VOX0VYUElSRUQQCRIYChRSRVNVTUVfVE9LRU5fSU5WQUxJRBAKYgZwcm90bzM");
 
 /**
  * Reasons of the errors that this package gives: `reason` of
@@ -81,6 +81,21 @@ export const Reason = {
    * @generated from enum value: STORE_UNAVAILABLE = 8;
    */
   STORE_UNAVAILABLE: 8,
+
+  /**
+   * OUT_OF_RANGE: the resume token is older than what is kept, or of another
+   * database: begin with a snapshot.
+   *
+   * @generated from enum value: RESUME_TOKEN_EXPIRED = 9;
+   */
+  RESUME_TOKEN_EXPIRED: 9,
+
+  /**
+   * INVALID_ARGUMENT: the resume token is not one of ours.
+   *
+   * @generated from enum value: RESUME_TOKEN_INVALID = 10;
+   */
+  RESUME_TOKEN_INVALID: 10,
 } as const;
 
 /**

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file user/v1/user_service.proto.
  */
 export const file_user_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSJEChFDcmVhdGVVc2VyUmVxdWVzdBIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYAiABKAkiHAoOR2V0VXNlclJlcXVlc3QSCgoCaWQYASABKAkiIwoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSCwoDaWRzGAEgAygJIjUKFUJhdGNoR2V0VXNlcnNSZXNwb25zZRIcCgV1c2VycxgBIAMoCzINLnVzZXIudjEuVXNlciJLChBMaXN0VXNlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCG9yZGVyX2J5GAMgASgJIkoKEUxpc3RVc2Vyc1Jlc3BvbnNlEhwKBXVzZXJzGAEgAygLMg0udXNlci52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ1ChFVcGRhdGVVc2VyUmVxdWVzdBIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAMgASgJIkEKEURlbGV0ZVVzZXJSZXF1ZXN0EgoKAmlkGAEgASgJEgwKBGV0YWcYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCTKhAwoLVXNlclNlcnZpY2USNwoKQ3JlYXRlVXNlchIaLnVzZXIudjEuQ3JlYXRlVXNlclJlcXVlc3QaDS51c2VyLnYxLlVzZXISNgoHR2V0VXNlchIXLnVzZXIudjEuR2V0VXNlclJlcXVlc3QaDS51c2VyLnYxLlVzZXIiA5ACARJTCg1CYXRjaEdldFVzZXJzEh0udXNlci52MS5CYXRjaEdldFVzZXJzUmVxdWVzdBoeLnVzZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIgOQAgESRwoJTGlzdFVzZXJzEhkudXNlci52MS5MaXN0VXNlcnNSZXF1ZXN0GhoudXNlci52MS5MaXN0VXNlcnNSZXNwb25zZSIDkAIBEjwKClVwZGF0ZVVzZXISGi51c2VyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0Gg0udXNlci52MS5Vc2VyIgOQAgISRQoKRGVsZXRlVXNlchIaLnVzZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiA5ACAmIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_user_v1_user]);
+  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSJEChFDcmVhdGVVc2VyUmVxdWVzdBIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYAiABKAkiHAoOR2V0VXNlclJlcXVlc3QSCgoCaWQYASABKAkiIwoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSCwoDaWRzGAEgAygJIjUKFUJhdGNoR2V0VXNlcnNSZXNwb25zZRIcCgV1c2VycxgBIAMoCzINLnVzZXIudjEuVXNlciJLChBMaXN0VXNlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCG9yZGVyX2J5GAMgASgJIkoKEUxpc3RVc2Vyc1Jlc3BvbnNlEhwKBXVzZXJzGAEgAygLMg0udXNlci52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ1ChFVcGRhdGVVc2VyUmVxdWVzdBIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAMgASgJIkEKEURlbGV0ZVVzZXJSZXF1ZXN0EgoKAmlkGAEgASgJEgwKBGV0YWcYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSIpChFXYXRjaFVzZXJzUmVxdWVzdBIUCgxyZXN1bWVfdG9rZW4YASABKAkilAIKEldhdGNoVXNlcnNSZXNwb25zZRIhCghleGlzdGluZxgBIAEoCzINLnVzZXIudjEuVXNlckgAEiwKDHNuYXBzaG90X2VuZBgCIAEoCzIULnVzZXIudjEuU25hcHNob3RFbmRIABIgCgdjcmVhdGVkGAMgASgLMg0udXNlci52MS5Vc2VySAASIAoHdXBkYXRlZBgEIAEoCzINLnVzZXIudjEuVXNlckgAEiAKB2RlbGV0ZWQYBSABKAsyDS51c2VyLnYxLlVzZXJIABInCgloZWFydGJlYXQYBiABKAsyEi51c2VyLnYxLkhlYXJ0YmVhdEgAEhQKDHJlc3VtZV90b2tlbhgKIAEoCUIICgZjaGFuZ2UiDQoLU25hcHNob3RFbmQiCwoJSGVhcnRiZWF0IkUKEkltcG9ydFVzZXJzUmVxdWVzdBIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYAiABKAkifAoTSW1wb3J0VXNlcnNSZXNwb25zZRIRCglyb3dfY291bnQYASABKAMSFgoOaW1wb3J0ZWRfY291bnQYAiABKAMSFAoMZmFpbGVkX2NvdW50GAMgASgDEiQKBmVycm9ycxgEIAMoCzIULnVzZXIudjEuSW1wb3J0RXJyb3IiSQoLSW1wb3J0RXJyb3ISCwoDcm93GAEgASgDEgwKBGNvZGUYAiABKAUSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkyuwQKC1VzZXJTZXJ2aWNlEjcKCkNyZWF0ZVVzZXISGi51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Gg0udXNlci52MS5Vc2VyEjYKB0dldFVzZXISFy51c2VyLnYxLkdldFVzZXJSZXF1ZXN0Gg0udXNlci52MS5Vc2VyIgOQAgESUwoNQmF0Y2hHZXRVc2VycxIdLnVzZXIudjEuQmF0Y2hHZXRVc2Vyc1JlcXVlc3QaHi51c2VyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSIDkAIBEkcKCUxpc3RVc2VycxIZLnVzZXIudjEuTGlzdFVzZXJzUmVxdWVzdBoaLnVzZXIudjEuTGlzdFVzZXJzUmVzcG9uc2UiA5ACARI8CgpVcGRhdGVVc2VyEhoudXNlci52MS5VcGRhdGVVc2VyUmVxdWVzdBoNLnVzZXIudjEuVXNlciIDkAICEkUKCkRlbGV0ZVVzZXISGi51c2VyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgISTAoKV2F0Y2hVc2VycxIaLnVzZXIudjEuV2F0Y2hVc2Vyc1JlcXVlc3QaGy51c2VyLnYxLldhdGNoVXNlcnNSZXNwb25zZSIDkAIBMAESSgoLSW1wb3J0VXNlcnMSGy51c2VyLnYxLkltcG9ydFVzZXJzUmVxdWVzdBocLnVzZXIudjEuSW1wb3J0VXNlcnNSZXNwb25zZSgBYgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_user_v1_user]);
 
 /**
  * Request of CreateUser.
@@ -252,6 +252,249 @@ export const DeleteUserRequestSchema: GenMessage<DeleteUserRequest> = /*@__PURE_
   messageDesc(file_user_v1_user_service, 7);
 
 /**
+ * Request of WatchUsers.
+ *
+ * @generated from message user.v1.WatchUsersRequest
+ */
+export type WatchUsersRequest = Message<"user.v1.WatchUsersRequest"> & {
+  /**
+   * `resume_token` of the last message that was taken in; empty: from a snapshot.
+   *
+   * @generated from field: string resume_token = 1;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message user.v1.WatchUsersRequest.
+ * Use `create(WatchUsersRequestSchema)` to create a new message.
+ */
+export const WatchUsersRequestSchema: GenMessage<WatchUsersRequest> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 8);
+
+/**
+ * One message of WatchUsers.
+ *
+ * @generated from message user.v1.WatchUsersResponse
+ */
+export type WatchUsersResponse = Message<"user.v1.WatchUsersResponse"> & {
+  /**
+   * What it tells. A kind that is unknown to an older reader can be passed over.
+   *
+   * @generated from oneof user.v1.WatchUsersResponse.change
+   */
+  change: {
+    /**
+     * A user of the snapshot.
+     *
+     * @generated from field: user.v1.User existing = 1;
+     */
+    value: User;
+    case: "existing";
+  } | {
+    /**
+     * The snapshot is complete: what was not in it does not exist.
+     *
+     * @generated from field: user.v1.SnapshotEnd snapshot_end = 2;
+     */
+    value: SnapshotEnd;
+    case: "snapshotEnd";
+  } | {
+    /**
+     * A user that has been created.
+     *
+     * @generated from field: user.v1.User created = 3;
+     */
+    value: User;
+    case: "created";
+  } | {
+    /**
+     * A user that has been changed, as it became.
+     *
+     * @generated from field: user.v1.User updated = 4;
+     */
+    value: User;
+    case: "updated";
+  } | {
+    /**
+     * A user that has been deleted, as it last was.
+     *
+     * @generated from field: user.v1.User deleted = 5;
+     */
+    value: User;
+    case: "deleted";
+  } | {
+    /**
+     * Nothing has changed; sent every 15 seconds of silence, so that a reader
+     * knows how far it has come.
+     *
+     * @generated from field: user.v1.Heartbeat heartbeat = 6;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Where to go on after this message. Empty within a snapshot.
+   *
+   * @generated from field: string resume_token = 10;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message user.v1.WatchUsersResponse.
+ * Use `create(WatchUsersResponseSchema)` to create a new message.
+ */
+export const WatchUsersResponseSchema: GenMessage<WatchUsersResponse> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 9);
+
+/**
+ * The end of a snapshot.
+ *
+ * @generated from message user.v1.SnapshotEnd
+ */
+export type SnapshotEnd = Message<"user.v1.SnapshotEnd"> & {
+};
+
+/**
+ * Describes the message user.v1.SnapshotEnd.
+ * Use `create(SnapshotEndSchema)` to create a new message.
+ */
+export const SnapshotEndSchema: GenMessage<SnapshotEnd> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 10);
+
+/**
+ * A sign of life.
+ *
+ * @generated from message user.v1.Heartbeat
+ */
+export type Heartbeat = Message<"user.v1.Heartbeat"> & {
+};
+
+/**
+ * Describes the message user.v1.Heartbeat.
+ * Use `create(HeartbeatSchema)` to create a new message.
+ */
+export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 11);
+
+/**
+ * One row of ImportUsers.
+ *
+ * @generated from message user.v1.ImportUsersRequest
+ */
+export type ImportUsersRequest = Message<"user.v1.ImportUsersRequest"> & {
+  /**
+   * The user to create, as in CreateUserRequest. A row that breaks the rules of
+   * User is an error of this row, not of the call.
+   *
+   * @generated from field: user.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * Makes the row repeatable, as in CreateUserRequest: with one for each row an
+   * import that broke off can be sent again as a whole.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message user.v1.ImportUsersRequest.
+ * Use `create(ImportUsersRequestSchema)` to create a new message.
+ */
+export const ImportUsersRequestSchema: GenMessage<ImportUsersRequest> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 12);
+
+/**
+ * What became of an import.
+ *
+ * @generated from message user.v1.ImportUsersResponse
+ */
+export type ImportUsersResponse = Message<"user.v1.ImportUsersResponse"> & {
+  /**
+   * Rows that were read.
+   *
+   * @generated from field: int64 row_count = 1;
+   */
+  rowCount: bigint;
+
+  /**
+   * Rows that have their user, created by this call or by an earlier one with
+   * the same request id.
+   *
+   * @generated from field: int64 imported_count = 2;
+   */
+  importedCount: bigint;
+
+  /**
+   * Rows that failed.
+   *
+   * @generated from field: int64 failed_count = 3;
+   */
+  failedCount: bigint;
+
+  /**
+   * The first 100 failures, in the order of the rows.
+   *
+   * @generated from field: repeated user.v1.ImportError errors = 4;
+   */
+  errors: ImportError[];
+};
+
+/**
+ * Describes the message user.v1.ImportUsersResponse.
+ * Use `create(ImportUsersResponseSchema)` to create a new message.
+ */
+export const ImportUsersResponseSchema: GenMessage<ImportUsersResponse> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 13);
+
+/**
+ * A row that could not be imported.
+ *
+ * @generated from message user.v1.ImportError
+ */
+export type ImportError = Message<"user.v1.ImportError"> & {
+  /**
+   * Place of the row in the stream, from 0.
+   *
+   * @generated from field: int64 row = 1;
+   */
+  row: bigint;
+
+  /**
+   * gRPC code of the failure.
+   *
+   * @generated from field: int32 code = 2;
+   */
+  code: number;
+
+  /**
+   * Reason, as in google.rpc.ErrorInfo.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * What is wrong, for a person.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message user.v1.ImportError.
+ * Use `create(ImportErrorSchema)` to create a new message.
+ */
+export const ImportErrorSchema: GenMessage<ImportError> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 14);
+
+/**
  * Keeps the users.
  *
  * @generated from service user.v1.UserService
@@ -320,6 +563,35 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof DeleteUserRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * Sends every change of the users, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * user, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   *
+   * @generated from rpc user.v1.UserService.WatchUsers
+   */
+  watchUsers: {
+    methodKind: "server_streaming";
+    input: typeof WatchUsersRequestSchema;
+    output: typeof WatchUsersResponseSchema;
+  },
+  /**
+   * Creates many users, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   *
+   * @generated from rpc user.v1.UserService.ImportUsers
+   */
+  importUsers: {
+    methodKind: "client_streaming";
+    input: typeof ImportUsersRequestSchema;
+    output: typeof ImportUsersResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_user_v1_user_service, 0);

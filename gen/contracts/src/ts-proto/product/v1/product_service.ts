@@ -8,7 +8,11 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -129,6 +133,93 @@ export interface DeleteProductRequest {
   etag: string;
   /** Makes the call repeatable, as in CreateProductRequest. */
   requestId: string;
+}
+
+/** Request of WatchProducts. */
+export interface WatchProductsRequest {
+  /** `resume_token` of the last message that was taken in; empty: from a snapshot. */
+  resumeToken: string;
+}
+
+/** One message of WatchProducts. */
+export interface WatchProductsResponse {
+  /** What it tells. A kind that is unknown to an older reader can be passed over. */
+  change:
+    | //
+    /** A product of the snapshot. */
+    { $case: "existing"; value: Product }
+    | //
+    /** The snapshot is complete: what was not in it does not exist. */
+    { $case: "snapshotEnd"; value: SnapshotEnd }
+    | //
+    /** A product that has been created. */
+    { $case: "created"; value: Product }
+    | //
+    /** A product that has been changed, as it became. */
+    { $case: "updated"; value: Product }
+    | //
+    /** A product that has been deleted, as it last was. */
+    { $case: "deleted"; value: Product }
+    | //
+    /**
+     * Nothing has changed; sent every 15 seconds of silence, so that a reader
+     * knows how far it has come.
+     */
+    { $case: "heartbeat"; value: Heartbeat }
+    | undefined;
+  /** Where to go on after this message. Empty within a snapshot. */
+  resumeToken: string;
+}
+
+/** The end of a snapshot. */
+export interface SnapshotEnd {
+}
+
+/** A sign of life. */
+export interface Heartbeat {
+}
+
+/** One row of ImportProducts. */
+export interface ImportProductsRequest {
+  /**
+   * The product to create, as in CreateProductRequest. A row that breaks the rules of
+   * Product is an error of this row, not of the call.
+   */
+  product:
+    | Product
+    | undefined;
+  /**
+   * Makes the row repeatable, as in CreateProductRequest: with one for each row an
+   * import that broke off can be sent again as a whole.
+   */
+  requestId: string;
+}
+
+/** What became of an import. */
+export interface ImportProductsResponse {
+  /** Rows that were read. */
+  rowCount: bigint;
+  /**
+   * Rows that have their product, created by this call or by an earlier one with
+   * the same request id.
+   */
+  importedCount: bigint;
+  /** Rows that failed. */
+  failedCount: bigint;
+  /** The first 100 failures, in the order of the rows. */
+  errors: ImportError[];
+}
+
+/** A row that could not be imported. */
+export interface ImportError {
+  /** Place of the row in the stream, from 0. */
+  row: bigint;
+  /** gRPC code of the failure. */
+  code: number;
+  /** Reason, as in google.rpc.ErrorInfo. */
+  reason: string;
+  /** What is wrong, for a person. */
+  message: string;
 }
 
 function createBaseCreateProductRequest(): CreateProductRequest {
@@ -723,6 +814,575 @@ export const DeleteProductRequest: MessageFns<DeleteProductRequest> = {
   },
 };
 
+function createBaseWatchProductsRequest(): WatchProductsRequest {
+  return { resumeToken: "" };
+}
+
+export const WatchProductsRequest: MessageFns<WatchProductsRequest> = {
+  encode(message: WatchProductsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resumeToken !== "") {
+      writer.uint32(10).string(message.resumeToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchProductsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchProductsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchProductsRequest>): WatchProductsRequest {
+    return WatchProductsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchProductsRequest>): WatchProductsRequest {
+    const message = createBaseWatchProductsRequest();
+    message.resumeToken = object.resumeToken ?? "";
+    return message;
+  },
+};
+
+function createBaseWatchProductsResponse(): WatchProductsResponse {
+  return { change: undefined, resumeToken: "" };
+}
+
+export const WatchProductsResponse: MessageFns<WatchProductsResponse> = {
+  encode(message: WatchProductsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.change?.$case) {
+      case "existing":
+        Product.encode(message.change.value, writer.uint32(10).fork()).join();
+        break;
+      case "snapshotEnd":
+        SnapshotEnd.encode(message.change.value, writer.uint32(18).fork()).join();
+        break;
+      case "created":
+        Product.encode(message.change.value, writer.uint32(26).fork()).join();
+        break;
+      case "updated":
+        Product.encode(message.change.value, writer.uint32(34).fork()).join();
+        break;
+      case "deleted":
+        Product.encode(message.change.value, writer.uint32(42).fork()).join();
+        break;
+      case "heartbeat":
+        Heartbeat.encode(message.change.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(82).string(message.resumeToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchProductsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchProductsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.change = { $case: "existing", value: Product.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.change = { $case: "snapshotEnd", value: SnapshotEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.change = { $case: "created", value: Product.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.change = { $case: "updated", value: Product.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.change = { $case: "deleted", value: Product.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.change = { $case: "heartbeat", value: Heartbeat.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchProductsResponse>): WatchProductsResponse {
+    return WatchProductsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchProductsResponse>): WatchProductsResponse {
+    const message = createBaseWatchProductsResponse();
+    switch (object.change?.$case) {
+      case "existing": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "existing", value: Product.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "snapshotEnd": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "snapshotEnd", value: SnapshotEnd.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "created": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "created", value: Product.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "updated": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "updated", value: Product.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "deleted": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "deleted", value: Product.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "heartbeat": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "heartbeat", value: Heartbeat.fromPartial(object.change.value) };
+        }
+        break;
+      }
+    }
+    message.resumeToken = object.resumeToken ?? "";
+    return message;
+  },
+};
+
+function createBaseSnapshotEnd(): SnapshotEnd {
+  return {};
+}
+
+export const SnapshotEnd: MessageFns<SnapshotEnd> = {
+  encode(_: SnapshotEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SnapshotEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshotEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SnapshotEnd>): SnapshotEnd {
+    return SnapshotEnd.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SnapshotEnd>): SnapshotEnd {
+    const message = createBaseSnapshotEnd();
+    return message;
+  },
+};
+
+function createBaseHeartbeat(): Heartbeat {
+  return {};
+}
+
+export const Heartbeat: MessageFns<Heartbeat> = {
+  encode(_: Heartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Heartbeat {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeartbeat();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Heartbeat>): Heartbeat {
+    return Heartbeat.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Heartbeat>): Heartbeat {
+    const message = createBaseHeartbeat();
+    return message;
+  },
+};
+
+function createBaseImportProductsRequest(): ImportProductsRequest {
+  return { product: undefined, requestId: "" };
+}
+
+export const ImportProductsRequest: MessageFns<ImportProductsRequest> = {
+  encode(message: ImportProductsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.product !== undefined) {
+      Product.encode(message.product, writer.uint32(10).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportProductsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportProductsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.product = Product.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportProductsRequest>): ImportProductsRequest {
+    return ImportProductsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportProductsRequest>): ImportProductsRequest {
+    const message = createBaseImportProductsRequest();
+    message.product = (object.product !== undefined && object.product !== null)
+      ? Product.fromPartial(object.product)
+      : undefined;
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseImportProductsResponse(): ImportProductsResponse {
+  return { rowCount: 0n, importedCount: 0n, failedCount: 0n, errors: [] };
+}
+
+export const ImportProductsResponse: MessageFns<ImportProductsResponse> = {
+  encode(message: ImportProductsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rowCount !== 0n) {
+      if (BigInt.asIntN(64, message.rowCount) !== message.rowCount) {
+        throw new globalThis.Error("value provided for field message.rowCount of type int64 too large");
+      }
+      writer.uint32(8).int64(message.rowCount);
+    }
+    if (message.importedCount !== 0n) {
+      if (BigInt.asIntN(64, message.importedCount) !== message.importedCount) {
+        throw new globalThis.Error("value provided for field message.importedCount of type int64 too large");
+      }
+      writer.uint32(16).int64(message.importedCount);
+    }
+    if (message.failedCount !== 0n) {
+      if (BigInt.asIntN(64, message.failedCount) !== message.failedCount) {
+        throw new globalThis.Error("value provided for field message.failedCount of type int64 too large");
+      }
+      writer.uint32(24).int64(message.failedCount);
+    }
+    for (const v of message.errors) {
+      ImportError.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportProductsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportProductsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rowCount = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.importedCount = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.failedCount = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.errors.push(ImportError.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportProductsResponse>): ImportProductsResponse {
+    return ImportProductsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportProductsResponse>): ImportProductsResponse {
+    const message = createBaseImportProductsResponse();
+    message.rowCount = (object.rowCount !== undefined && object.rowCount !== null) ? BigInt(object.rowCount) : 0n;
+    message.importedCount = (object.importedCount !== undefined && object.importedCount !== null)
+      ? BigInt(object.importedCount)
+      : 0n;
+    message.failedCount = (object.failedCount !== undefined && object.failedCount !== null)
+      ? BigInt(object.failedCount)
+      : 0n;
+    message.errors = object.errors?.map((e) => ImportError.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseImportError(): ImportError {
+  return { row: 0n, code: 0, reason: "", message: "" };
+}
+
+export const ImportError: MessageFns<ImportError> = {
+  encode(message: ImportError, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.row !== 0n) {
+      if (BigInt.asIntN(64, message.row) !== message.row) {
+        throw new globalThis.Error("value provided for field message.row of type int64 too large");
+      }
+      writer.uint32(8).int64(message.row);
+    }
+    if (message.code !== 0) {
+      writer.uint32(16).int32(message.code);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.message !== "") {
+      writer.uint32(34).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportError {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportError();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.row = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.code = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportError>): ImportError {
+    return ImportError.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportError>): ImportError {
+    const message = createBaseImportError();
+    message.row = (object.row !== undefined && object.row !== null) ? BigInt(object.row) : 0n;
+    message.code = object.code ?? 0;
+    message.reason = object.reason ?? "";
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
 /** Keeps the catalogue: what is sold, and for how much. */
 export type ProductServiceService = typeof ProductServiceService;
 export const ProductServiceService = {
@@ -793,6 +1453,42 @@ export const ProductServiceService = {
     responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Sends every change of the products, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * product, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   */
+  watchProducts: {
+    path: "/product.v1.ProductService/WatchProducts" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchProductsRequest): Buffer => Buffer.from(WatchProductsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchProductsRequest => WatchProductsRequest.decode(value),
+    responseSerialize: (value: WatchProductsResponse): Buffer =>
+      Buffer.from(WatchProductsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchProductsResponse => WatchProductsResponse.decode(value),
+  },
+  /**
+   * Creates many products, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   */
+  importProducts: {
+    path: "/product.v1.ProductService/ImportProducts" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: ImportProductsRequest): Buffer =>
+      Buffer.from(ImportProductsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImportProductsRequest => ImportProductsRequest.decode(value),
+    responseSerialize: (value: ImportProductsResponse): Buffer =>
+      Buffer.from(ImportProductsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImportProductsResponse => ImportProductsResponse.decode(value),
+  },
 } as const;
 
 export interface ProductServiceServer extends UntypedServiceImplementation {
@@ -812,6 +1508,23 @@ export interface ProductServiceServer extends UntypedServiceImplementation {
   updateProduct: handleUnaryCall<UpdateProductRequest, Product>;
   /** Deletes a product. A second delete is NOT_FOUND. */
   deleteProduct: handleUnaryCall<DeleteProductRequest, Empty>;
+  /**
+   * Sends every change of the products, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * product, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   */
+  watchProducts: handleServerStreamingCall<WatchProductsRequest, WatchProductsResponse>;
+  /**
+   * Creates many products, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   */
+  importProducts: handleClientStreamingCall<ImportProductsRequest, ImportProductsResponse>;
 }
 
 export interface ProductServiceClient extends Client {
@@ -915,6 +1628,46 @@ export interface ProductServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Sends every change of the products, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * product, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   */
+  watchProducts(
+    request: WatchProductsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchProductsResponse>;
+  watchProducts(
+    request: WatchProductsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchProductsResponse>;
+  /**
+   * Creates many products, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   */
+  importProducts(
+    callback: (error: ServiceError | null, response: ImportProductsResponse) => void,
+  ): ClientWritableStream<ImportProductsRequest>;
+  importProducts(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ImportProductsResponse) => void,
+  ): ClientWritableStream<ImportProductsRequest>;
+  importProducts(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImportProductsResponse) => void,
+  ): ClientWritableStream<ImportProductsRequest>;
+  importProducts(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImportProductsResponse) => void,
+  ): ClientWritableStream<ImportProductsRequest>;
 }
 
 export const ProductServiceClient = makeGenericClientConstructor(

@@ -32,6 +32,22 @@ export const Reason = {
    * names no currency.
    */
   PRICE_INVALID: 8,
+  /**
+   * RESUME_TOKEN_EXPIRED - OUT_OF_RANGE: the resume token is older than what is kept, or of another
+   * database: begin with a snapshot.
+   */
+  RESUME_TOKEN_EXPIRED: 9,
+  /** RESUME_TOKEN_INVALID - INVALID_ARGUMENT: the resume token is not one of ours. */
+  RESUME_TOKEN_INVALID: 10,
+  /** STOCK_INSUFFICIENT - FAILED_PRECONDITION: less is there, or can be reserved, than is asked for. */
+  STOCK_INSUFFICIENT: 11,
+  /** RESERVATION_NOT_FOUND - NOT_FOUND: no reservation has this id. */
+  RESERVATION_NOT_FOUND: 12,
+  /**
+   * RESERVATION_ENDED - FAILED_PRECONDITION: the reservation has been committed, was released, or has
+   * expired.
+   */
+  RESERVATION_ENDED: 13,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -47,5 +63,10 @@ export namespace Reason {
   export type UPDATE_MASK_INVALID = typeof Reason.UPDATE_MASK_INVALID;
   export type STORE_UNAVAILABLE = typeof Reason.STORE_UNAVAILABLE;
   export type PRICE_INVALID = typeof Reason.PRICE_INVALID;
+  export type RESUME_TOKEN_EXPIRED = typeof Reason.RESUME_TOKEN_EXPIRED;
+  export type RESUME_TOKEN_INVALID = typeof Reason.RESUME_TOKEN_INVALID;
+  export type STOCK_INSUFFICIENT = typeof Reason.STOCK_INSUFFICIENT;
+  export type RESERVATION_NOT_FOUND = typeof Reason.RESERVATION_NOT_FOUND;
+  export type RESERVATION_ENDED = typeof Reason.RESERVATION_ENDED;
   export type UNRECOGNIZED = typeof Reason.UNRECOGNIZED;
 }

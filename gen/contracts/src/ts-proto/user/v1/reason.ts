@@ -26,6 +26,13 @@ export const Reason = {
   UPDATE_MASK_INVALID: 7,
   /** STORE_UNAVAILABLE - UNAVAILABLE: the database cannot be reached, or is too busy. */
   STORE_UNAVAILABLE: 8,
+  /**
+   * RESUME_TOKEN_EXPIRED - OUT_OF_RANGE: the resume token is older than what is kept, or of another
+   * database: begin with a snapshot.
+   */
+  RESUME_TOKEN_EXPIRED: 9,
+  /** RESUME_TOKEN_INVALID - INVALID_ARGUMENT: the resume token is not one of ours. */
+  RESUME_TOKEN_INVALID: 10,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -41,5 +48,7 @@ export namespace Reason {
   export type ORDER_BY_INVALID = typeof Reason.ORDER_BY_INVALID;
   export type UPDATE_MASK_INVALID = typeof Reason.UPDATE_MASK_INVALID;
   export type STORE_UNAVAILABLE = typeof Reason.STORE_UNAVAILABLE;
+  export type RESUME_TOKEN_EXPIRED = typeof Reason.RESUME_TOKEN_EXPIRED;
+  export type RESUME_TOKEN_INVALID = typeof Reason.RESUME_TOKEN_INVALID;
   export type UNRECOGNIZED = typeof Reason.UNRECOGNIZED;
 }

@@ -8,7 +8,11 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -110,6 +114,93 @@ export interface DeleteUserRequest {
   etag: string;
   /** Makes the call repeatable, as in CreateUserRequest. */
   requestId: string;
+}
+
+/** Request of WatchUsers. */
+export interface WatchUsersRequest {
+  /** `resume_token` of the last message that was taken in; empty: from a snapshot. */
+  resumeToken: string;
+}
+
+/** One message of WatchUsers. */
+export interface WatchUsersResponse {
+  /** What it tells. A kind that is unknown to an older reader can be passed over. */
+  change:
+    | //
+    /** A user of the snapshot. */
+    { $case: "existing"; value: User }
+    | //
+    /** The snapshot is complete: what was not in it does not exist. */
+    { $case: "snapshotEnd"; value: SnapshotEnd }
+    | //
+    /** A user that has been created. */
+    { $case: "created"; value: User }
+    | //
+    /** A user that has been changed, as it became. */
+    { $case: "updated"; value: User }
+    | //
+    /** A user that has been deleted, as it last was. */
+    { $case: "deleted"; value: User }
+    | //
+    /**
+     * Nothing has changed; sent every 15 seconds of silence, so that a reader
+     * knows how far it has come.
+     */
+    { $case: "heartbeat"; value: Heartbeat }
+    | undefined;
+  /** Where to go on after this message. Empty within a snapshot. */
+  resumeToken: string;
+}
+
+/** The end of a snapshot. */
+export interface SnapshotEnd {
+}
+
+/** A sign of life. */
+export interface Heartbeat {
+}
+
+/** One row of ImportUsers. */
+export interface ImportUsersRequest {
+  /**
+   * The user to create, as in CreateUserRequest. A row that breaks the rules of
+   * User is an error of this row, not of the call.
+   */
+  user:
+    | User
+    | undefined;
+  /**
+   * Makes the row repeatable, as in CreateUserRequest: with one for each row an
+   * import that broke off can be sent again as a whole.
+   */
+  requestId: string;
+}
+
+/** What became of an import. */
+export interface ImportUsersResponse {
+  /** Rows that were read. */
+  rowCount: bigint;
+  /**
+   * Rows that have their user, created by this call or by an earlier one with
+   * the same request id.
+   */
+  importedCount: bigint;
+  /** Rows that failed. */
+  failedCount: bigint;
+  /** The first 100 failures, in the order of the rows. */
+  errors: ImportError[];
+}
+
+/** A row that could not be imported. */
+export interface ImportError {
+  /** Place of the row in the stream, from 0. */
+  row: bigint;
+  /** gRPC code of the failure. */
+  code: number;
+  /** Reason, as in google.rpc.ErrorInfo. */
+  reason: string;
+  /** What is wrong, for a person. */
+  message: string;
 }
 
 function createBaseCreateUserRequest(): CreateUserRequest {
@@ -648,6 +739,573 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
   },
 };
 
+function createBaseWatchUsersRequest(): WatchUsersRequest {
+  return { resumeToken: "" };
+}
+
+export const WatchUsersRequest: MessageFns<WatchUsersRequest> = {
+  encode(message: WatchUsersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resumeToken !== "") {
+      writer.uint32(10).string(message.resumeToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchUsersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchUsersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchUsersRequest>): WatchUsersRequest {
+    return WatchUsersRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchUsersRequest>): WatchUsersRequest {
+    const message = createBaseWatchUsersRequest();
+    message.resumeToken = object.resumeToken ?? "";
+    return message;
+  },
+};
+
+function createBaseWatchUsersResponse(): WatchUsersResponse {
+  return { change: undefined, resumeToken: "" };
+}
+
+export const WatchUsersResponse: MessageFns<WatchUsersResponse> = {
+  encode(message: WatchUsersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.change?.$case) {
+      case "existing":
+        User.encode(message.change.value, writer.uint32(10).fork()).join();
+        break;
+      case "snapshotEnd":
+        SnapshotEnd.encode(message.change.value, writer.uint32(18).fork()).join();
+        break;
+      case "created":
+        User.encode(message.change.value, writer.uint32(26).fork()).join();
+        break;
+      case "updated":
+        User.encode(message.change.value, writer.uint32(34).fork()).join();
+        break;
+      case "deleted":
+        User.encode(message.change.value, writer.uint32(42).fork()).join();
+        break;
+      case "heartbeat":
+        Heartbeat.encode(message.change.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(82).string(message.resumeToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchUsersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchUsersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.change = { $case: "existing", value: User.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.change = { $case: "snapshotEnd", value: SnapshotEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.change = { $case: "created", value: User.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.change = { $case: "updated", value: User.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.change = { $case: "deleted", value: User.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.change = { $case: "heartbeat", value: Heartbeat.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchUsersResponse>): WatchUsersResponse {
+    return WatchUsersResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchUsersResponse>): WatchUsersResponse {
+    const message = createBaseWatchUsersResponse();
+    switch (object.change?.$case) {
+      case "existing": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "existing", value: User.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "snapshotEnd": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "snapshotEnd", value: SnapshotEnd.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "created": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "created", value: User.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "updated": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "updated", value: User.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "deleted": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "deleted", value: User.fromPartial(object.change.value) };
+        }
+        break;
+      }
+      case "heartbeat": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "heartbeat", value: Heartbeat.fromPartial(object.change.value) };
+        }
+        break;
+      }
+    }
+    message.resumeToken = object.resumeToken ?? "";
+    return message;
+  },
+};
+
+function createBaseSnapshotEnd(): SnapshotEnd {
+  return {};
+}
+
+export const SnapshotEnd: MessageFns<SnapshotEnd> = {
+  encode(_: SnapshotEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SnapshotEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshotEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SnapshotEnd>): SnapshotEnd {
+    return SnapshotEnd.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SnapshotEnd>): SnapshotEnd {
+    const message = createBaseSnapshotEnd();
+    return message;
+  },
+};
+
+function createBaseHeartbeat(): Heartbeat {
+  return {};
+}
+
+export const Heartbeat: MessageFns<Heartbeat> = {
+  encode(_: Heartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Heartbeat {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeartbeat();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Heartbeat>): Heartbeat {
+    return Heartbeat.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Heartbeat>): Heartbeat {
+    const message = createBaseHeartbeat();
+    return message;
+  },
+};
+
+function createBaseImportUsersRequest(): ImportUsersRequest {
+  return { user: undefined, requestId: "" };
+}
+
+export const ImportUsersRequest: MessageFns<ImportUsersRequest> = {
+  encode(message: ImportUsersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportUsersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportUsersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportUsersRequest>): ImportUsersRequest {
+    return ImportUsersRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportUsersRequest>): ImportUsersRequest {
+    const message = createBaseImportUsersRequest();
+    message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseImportUsersResponse(): ImportUsersResponse {
+  return { rowCount: 0n, importedCount: 0n, failedCount: 0n, errors: [] };
+}
+
+export const ImportUsersResponse: MessageFns<ImportUsersResponse> = {
+  encode(message: ImportUsersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rowCount !== 0n) {
+      if (BigInt.asIntN(64, message.rowCount) !== message.rowCount) {
+        throw new globalThis.Error("value provided for field message.rowCount of type int64 too large");
+      }
+      writer.uint32(8).int64(message.rowCount);
+    }
+    if (message.importedCount !== 0n) {
+      if (BigInt.asIntN(64, message.importedCount) !== message.importedCount) {
+        throw new globalThis.Error("value provided for field message.importedCount of type int64 too large");
+      }
+      writer.uint32(16).int64(message.importedCount);
+    }
+    if (message.failedCount !== 0n) {
+      if (BigInt.asIntN(64, message.failedCount) !== message.failedCount) {
+        throw new globalThis.Error("value provided for field message.failedCount of type int64 too large");
+      }
+      writer.uint32(24).int64(message.failedCount);
+    }
+    for (const v of message.errors) {
+      ImportError.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportUsersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportUsersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rowCount = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.importedCount = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.failedCount = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.errors.push(ImportError.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportUsersResponse>): ImportUsersResponse {
+    return ImportUsersResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportUsersResponse>): ImportUsersResponse {
+    const message = createBaseImportUsersResponse();
+    message.rowCount = (object.rowCount !== undefined && object.rowCount !== null) ? BigInt(object.rowCount) : 0n;
+    message.importedCount = (object.importedCount !== undefined && object.importedCount !== null)
+      ? BigInt(object.importedCount)
+      : 0n;
+    message.failedCount = (object.failedCount !== undefined && object.failedCount !== null)
+      ? BigInt(object.failedCount)
+      : 0n;
+    message.errors = object.errors?.map((e) => ImportError.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseImportError(): ImportError {
+  return { row: 0n, code: 0, reason: "", message: "" };
+}
+
+export const ImportError: MessageFns<ImportError> = {
+  encode(message: ImportError, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.row !== 0n) {
+      if (BigInt.asIntN(64, message.row) !== message.row) {
+        throw new globalThis.Error("value provided for field message.row of type int64 too large");
+      }
+      writer.uint32(8).int64(message.row);
+    }
+    if (message.code !== 0) {
+      writer.uint32(16).int32(message.code);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.message !== "") {
+      writer.uint32(34).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportError {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportError();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.row = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.code = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportError>): ImportError {
+    return ImportError.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportError>): ImportError {
+    const message = createBaseImportError();
+    message.row = (object.row !== undefined && object.row !== null) ? BigInt(object.row) : 0n;
+    message.code = object.code ?? 0;
+    message.reason = object.reason ?? "";
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
 /** Keeps the users. */
 export type UserServiceService = typeof UserServiceService;
 export const UserServiceService = {
@@ -720,6 +1378,39 @@ export const UserServiceService = {
     responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
     responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
   },
+  /**
+   * Sends every change of the users, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * user, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   */
+  watchUsers: {
+    path: "/user.v1.UserService/WatchUsers" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchUsersRequest): Buffer => Buffer.from(WatchUsersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchUsersRequest => WatchUsersRequest.decode(value),
+    responseSerialize: (value: WatchUsersResponse): Buffer => Buffer.from(WatchUsersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchUsersResponse => WatchUsersResponse.decode(value),
+  },
+  /**
+   * Creates many users, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   */
+  importUsers: {
+    path: "/user.v1.UserService/ImportUsers" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: ImportUsersRequest): Buffer => Buffer.from(ImportUsersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImportUsersRequest => ImportUsersRequest.decode(value),
+    responseSerialize: (value: ImportUsersResponse): Buffer => Buffer.from(ImportUsersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImportUsersResponse => ImportUsersResponse.decode(value),
+  },
 } as const;
 
 export interface UserServiceServer extends UntypedServiceImplementation {
@@ -743,6 +1434,23 @@ export interface UserServiceServer extends UntypedServiceImplementation {
   updateUser: handleUnaryCall<UpdateUserRequest, User>;
   /** Deletes a user. A second delete is NOT_FOUND. */
   deleteUser: handleUnaryCall<DeleteUserRequest, Empty>;
+  /**
+   * Sends every change of the users, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * user, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   */
+  watchUsers: handleServerStreamingCall<WatchUsersRequest, WatchUsersResponse>;
+  /**
+   * Creates many users, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   */
+  importUsers: handleClientStreamingCall<ImportUsersRequest, ImportUsersResponse>;
 }
 
 export interface UserServiceClient extends Client {
@@ -847,6 +1555,43 @@ export interface UserServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
+  /**
+   * Sends every change of the users, each once, in the order in which it was
+   * made.
+   *
+   * Without a resume token it begins with a snapshot: one `existing` for each
+   * user, then `snapshot_end`, then the changes. With one it goes on right after
+   * the message that carried the token. A token that is older than what is kept
+   * (7 days) is OUT_OF_RANGE (RESUME_TOKEN_EXPIRED): begin again with a
+   * snapshot. The stream ends with UNAVAILABLE when its instance goes; nothing
+   * is ever skipped silently.
+   */
+  watchUsers(request: WatchUsersRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchUsersResponse>;
+  watchUsers(
+    request: WatchUsersRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchUsersResponse>;
+  /**
+   * Creates many users, each on its own: a row that cannot be created is named
+   * in the summary, and hinders no other.
+   */
+  importUsers(
+    callback: (error: ServiceError | null, response: ImportUsersResponse) => void,
+  ): ClientWritableStream<ImportUsersRequest>;
+  importUsers(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ImportUsersResponse) => void,
+  ): ClientWritableStream<ImportUsersRequest>;
+  importUsers(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImportUsersResponse) => void,
+  ): ClientWritableStream<ImportUsersRequest>;
+  importUsers(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImportUsersResponse) => void,
+  ): ClientWritableStream<ImportUsersRequest>;
 }
 
 export const UserServiceClient = makeGenericClientConstructor(UserServiceService, "user.v1.UserService") as unknown as {
