@@ -45,3 +45,4 @@ try {
   logger.error({ err: error }, "the edge has failed");
   process.exitCode = 1;
 }
+await logger.flush();

@@ -17,11 +17,8 @@ export function urlValueParser(field: DescField): ParseUrlValue | undefined {
   if (field.message !== undefined) return messageParser(field);
   const parse = elementParser(field.scalar, field.enum);
   const wideAsText = "longAsString" in field && field.longAsString;
-  return wideAsText && parse !== undefined ? (text) => asText(parse(text)) : parse;
-}
-
-function asText(value: unknown): unknown {
-  return value === undefined ? undefined : String(value);
+  if (!wideAsText || parse === undefined) return parse;
+  return (text) => (parse(text) as bigint | undefined)?.toString();
 }
 
 function elementParser(scalar: ScalarType | undefined, desc: DescEnum | undefined): ParseUrlValue | undefined {

@@ -34,7 +34,7 @@ export function createForwardHeaders(allowed: readonly string[]): ForwardHeaders
     for (const name of names) add(metadata, name, headers[name]);
     for (const name in headers) {
       if (name.startsWith(grpcMetadata)) add(metadata, name.slice(grpcMetadata.length), headers[name]);
-      else if (prefixes.length > 0 && prefixes.some((prefix) => name.startsWith(prefix))) add(metadata, name, headers[name]);
+      else if (prefixes.some((prefix) => name.startsWith(prefix))) add(metadata, name, headers[name]);
     }
     return metadata;
   };

@@ -105,8 +105,14 @@ export function readBody(source: BodySource, maxBytes: number, declaredBytes: nu
       else if (first === undefined) first = chunk;
       else (chunks ??= [first]).push(chunk);
     });
-    source.on("end", () => resolve(chunks === undefined ? (first ?? new Uint8Array()) : Buffer.concat(chunks, size)));
-    const gone = (): void => reject(callerGone());
+    let isComplete = false;
+    source.on("end", () => {
+      isComplete = true;
+      resolve(chunks === undefined ? (first ?? new Uint8Array()) : Buffer.concat(chunks, size));
+    });
+    const gone = (): void => {
+      if (!isComplete) reject(callerGone());
+    };
     source.on("error", gone);
     source.on("close", gone);
   });

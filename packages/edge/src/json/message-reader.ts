@@ -1,5 +1,5 @@
-import { ScalarType, create } from "@bufbuild/protobuf";
-import type { DescField, DescMessage, Message, Registry } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import type { DescField, DescMessage, Message, Registry, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { parseExactInteger } from "./exact-number.ts";
 import { JsonCursor, JsonMark, setOwn } from "./json-cursor.ts";

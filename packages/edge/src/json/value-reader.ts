@@ -97,7 +97,7 @@ export function wellKnownReader(desc: DescMessage, registry: Registry): ReadValu
       return (cursor) => fromJson(ValueSchema, cursor.readTree(), treeOptions);
     case "google.protobuf.ListValue":
       return (cursor) => {
-        cursor.peek() === JsonMark.openArray || fail(cursor, "an array is expected");
+        if (cursor.peek() !== JsonMark.openArray) throw cursor.fault("an array is expected");
         return fromJson(ListValueSchema, cursor.readTree(), treeOptions);
       };
     case "google.protobuf.Struct":

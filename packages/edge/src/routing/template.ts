@@ -52,7 +52,7 @@ export function parseTemplate(text: string): Template {
       continue;
     }
     if (!part.endsWith("}")) throw refuse("a brace does not close its segment");
-    const [fieldPath = "", inner = "*"] = splitOnce(part.slice(1, -1), "=");
+    const [fieldPath, inner = "*"] = splitOnce(part.slice(1, -1), "=");
     if (!identifier.test(fieldPath)) throw refuse(`${JSON.stringify(fieldPath)} is no field path`);
     if (variables.some((variable) => overlaps(variable.fieldPath, fieldPath))) throw refuse(`${fieldPath} is bound twice`);
     const from = segments.length;
