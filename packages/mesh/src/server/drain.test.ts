@@ -1,5 +1,5 @@
 import { Client, credentials } from "@grpc/grpc-js";
-import type { ServiceError } from "@grpc/grpc-js";
+import type { CallOptions, ServiceError } from "@grpc/grpc-js";
 import { FixtureService } from "@protoloom/fixture";
 import { createFixtureService } from "@protoloom/fixture/service";
 import { eventually } from "@protoloom/testing";
@@ -43,13 +43,14 @@ interface Reading {
   readonly ended: Promise<{ readonly code: number; readonly details: string }>;
 }
 
-function read(client: Client, request: { count: number; intervalMs: number }): Reading {
+function read(client: Client, request: { count: number; intervalMs: number }, options: CallOptions = {}): Reading {
   const indexes: number[] = [];
   const stream = client.makeServerStreamRequest(
     count.path,
     count.requestSerialize,
     count.responseDeserialize,
     FixtureService.requests.count(request),
+    options,
   );
   const ended = new Promise<{ code: number; details: string }>((resolve) => stream.on("status", resolve));
   stream.on("error", () => {}).on("data", ({ index }: { index: number }) => indexes.push(index));
@@ -95,11 +96,14 @@ describe("a drain", () => {
   test("ends streams that never end by themselves at once, with a status that says to come back", async () => {
     const endless = withoutDeadline(fixture);
     const { server, client } = await start({ services: [endless] }, { MESH_DRAIN_NOTICE_MS: "0", MESH_DRAIN_TIMEOUT_MS: "5000" });
-    const stream = read(client, { count: 1_000_000, intervalMs: 5 });
-    await eventually(() => stream.indexes.length > 0);
+    const streams = [{}, { deadline: Date.now() + 60_000 }].map((options) =>
+      read(client, { count: 1_000_000, intervalMs: 5 }, options),
+    );
+    await eventually(() => streams.every(({ indexes }) => indexes.length > 0));
     const startedMs = performance.now();
     await server.drain();
-    await expect(stream.ended).resolves.toMatchObject({ code: 14, details: "the instance is shutting down" });
+    for (const { ended } of streams)
+      await expect(ended).resolves.toMatchObject({ code: 14, details: "the instance is shutting down" });
     expect(performance.now() - startedMs).toBeLessThan(1_000);
   });
 

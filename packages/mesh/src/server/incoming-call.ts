@@ -74,7 +74,10 @@ export function createIncomingCall(base: ServerInterceptingCallInterface, head: 
       halfClosed = true;
       receive(undefined);
     },
-    onCancel: () => fail(callerGone()),
+    // Also called after a call that went well: an error is only made when there is one.
+    onCancel() {
+      if (!ended) fail(callerGone());
+    },
   });
   // A call that was reset before it got here has no listener, and would never be told.
   if (!started) fail(callerGone());

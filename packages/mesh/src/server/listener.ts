@@ -6,7 +6,7 @@ import { Server as GrpcServer, ServerCredentials, ServerInterceptingCall } from 
 import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import type { Clock } from "../base/clock.ts";
 import { formatAddress } from "../base/endpoint.ts";
-import { readCallHead } from "./call-head.ts";
+import { createRequestIds, readCallHead } from "./call-head.ts";
 import type { CallHead } from "./call-head.ts";
 import type { ServerConfig } from "./server-config.ts";
 
@@ -62,6 +62,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const sessions = new Set<ServerHttp2Session>();
   const peers = new WeakMap<ServerHttp2Session, string>();
   const paths = new Set(options.paths);
+  const newId = createRequestIds();
   // grpc-js builds a call and asks its interceptors within one stream event: what that event said is kept for them here.
   let incoming: { readonly path: string | undefined; readonly head: CallHead } | undefined;
 
@@ -78,7 +79,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     const known = paths.has(headers[":path"] ?? "");
     const session = stream.session as ServerHttp2Session;
-    incoming = { path: known ? headers[":path"] : undefined, head: readCallHead(headers, peers.get(session) ?? "unknown") };
+    incoming = {
+      path: known ? headers[":path"] : undefined,
+      head: readCallHead(headers, peers.get(session) ?? "unknown", newId),
+    };
     // grpc-js gets what it needs to read messages. `grpc-timeout` is not among it: the deadline is the pipeline's.
     deliver.call(http2, stream, {
       ":path": known ? headers[":path"] : unknownPath,

@@ -16,6 +16,8 @@ import type { Stage } from "../pipeline.ts";
  * with the code of that reason, also when the handler does not listen.
  */
 export const openContext: Stage = (next, { name, method, logger, clock, calls, maxHeaderBytes }) => {
+  // A watch with a deadline is a watch: a drain tells it to come back, and does not wait for it.
+  const finite = method.policy.maxTimeoutMs !== Number.POSITIVE_INFINITY;
   return async (call) => {
     // A client keeps to the setting that says the same, but only once it has come: its first calls need this.
     if (call.head.bytes > maxHeaderBytes) throw headersTooLarge(call.head.bytes, maxHeaderBytes);
@@ -24,7 +26,7 @@ export const openContext: Stage = (next, { name, method, logger, clock, calls, m
     const deadline = clock.monotonicMs() + grantedMs;
     using scope = withDeadline(deadline, undefined, clock);
     call.onFailure((error) => scope.abort(error));
-    using _open = calls.open({ abort: (reason) => scope.abort(reason), finite: grantedMs !== Number.POSITIVE_INFINITY });
+    using _open = calls.open({ abort: (reason) => scope.abort(reason), finite });
     scope.signal.throwIfAborted();
     const context = createContext(call, { name, deadline, signal: scope.signal, logger });
     call.context = context;
