@@ -47,8 +47,8 @@ function contract(start: () => Promise<TestRegistry>): void {
     consul = createConsulClient({ address: registry.address });
   });
   afterAll(async () => {
-    await consul.[Symbol.asyncDispose]();
-    await registry.[Symbol.asyncDispose]();
+    await consul[Symbol.asyncDispose]();
+    await registry[Symbol.asyncDispose]();
   });
 
   const idsOf = async (name: string): Promise<readonly string[]> =>
