@@ -43,7 +43,12 @@ export async function startRegistryProcess(settings: Readonly<Record<string, str
     folder[Symbol.dispose]();
     return code ?? killedBy;
   };
-  const ready = await eventually(() => JSON.parse(readFileSync(readyFile, "utf8")) as { address: string }, { timeoutMs: 15_000 });
+  const starting = eventually(() => JSON.parse(readFileSync(readyFile, "utf8")) as { address: string }, { timeoutMs: 15_000 });
+  const failing = ended.then(([code]) => Promise.reject(new Error(`the registry ended with ${code} before it was ready`)));
+  // Once it is ready, how it ends is for `end` to say.
+  failing.catch(() => {});
+  starting.catch(() => {});
+  const ready = await Promise.race([starting, failing]);
   return { address: ready.address, end, [Symbol.asyncDispose]: async () => void (await end("SIGKILL")) };
 }
 
