@@ -141,6 +141,11 @@ describe("bytes that are no request", () => {
   });
 });
 
+function timed<T>(work: () => T): { readonly value: T; readonly ms: number } {
+  const startedMs = performance.now();
+  return { value: work(), ms: performance.now() - startedMs };
+}
+
 describe("the rules of a type", () => {
   test("are compiled before the first call", () => {
     const validator = createValidator();
@@ -148,14 +153,15 @@ describe("the rules of a type", () => {
     const { methods } = implement(ProductService, handlers as never);
     const [method] = methods.filter(({ path }) => path.endsWith("/CreateProduct"));
     if (method === undefined) throw new Error("no CreateProduct");
+    const buildMs = timed(() => createRequestReader(method, createValidator())).ms;
     const read = createRequestReader(method, validator);
     const bytes = ProductService.definition.createProduct.requestSerialize(
       ProductService.requests.createProduct({
         product: { name: "Lamp", price: { currencyCode: "EUR", units: 5n, nanos: 0 } },
       }),
     );
-    const startedMs = performance.now();
-    expect(read(bytes)).toMatchObject({ product: { name: "Lamp" } });
-    expect(performance.now() - startedMs).toBeLessThan(30);
+    const first = timed(() => read(bytes));
+    expect(first.value).toMatchObject({ product: { name: "Lamp" } });
+    expect(first.ms).toBeLessThan(buildMs);
   });
 });

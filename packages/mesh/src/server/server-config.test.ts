@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createEnvReader } from "../base/env-reader.ts";
+import type { EnvReader } from "../base/env-reader.ts";
 import { readServerConfig, serverDefaults } from "./server-config.ts";
 
 function read(env: Record<string, string>, defaults?: { port: number }): ReturnType<typeof readServerConfig> {
@@ -8,6 +11,31 @@ function read(env: Record<string, string>, defaults?: { port: number }): ReturnT
   reader.finish();
   return config;
 }
+
+/** The rows of the table in docs/configuration.md: name and default. */
+function documented(): ReadonlyMap<string, string> {
+  const page = readFileSync(resolve(import.meta.dirname, "../../../../docs/configuration.md"), "utf8");
+  const section = page.split("\n## ").find((part) => part.startsWith("Every service"));
+  return new Map([...(section ?? "").matchAll(/^\| `(\w+)` \| (.*?) \|/gm)].map(([, name = "", value = ""]) => [name, value]));
+}
+
+test("docs/configuration.md names every setting with its default, and no other", () => {
+  const asked = new Map<string, string>();
+  const reader = createEnvReader({});
+  const spy: EnvReader = {
+    ...reader,
+    text: (name, fallback) => (asked.set(name, fallback), reader.text(name, fallback)),
+    optionalText: (name) => (asked.set(name, ""), reader.optionalText(name)),
+    integer: (name, fallback, limits) => (asked.set(name, String(fallback)), reader.integer(name, fallback, limits)),
+    port: (name, fallback) => (asked.set(name, String(fallback)), reader.port(name, fallback)),
+  };
+  readServerConfig(spy);
+  asked.set("MESH_LOG_LEVEL", "info"); // Read by runService.
+  asked.set("MESH_ADVERTISE_HOST", "the listen host");
+  const rows = documented();
+  const shown = [...rows].map(([name, value]) => [name, value === "none" ? "" : value.replaceAll("`", "")]);
+  expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(asked));
+});
 
 describe("the configuration of a server", () => {
   test("has a default for everything", () => {
