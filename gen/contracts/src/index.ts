@@ -8,6 +8,10 @@ import { BatchGetUsersRequest, CreateUserRequest, DeleteUserRequest, GetUserRequ
 
 /**
  * Keeps how much there is of each product, and what of it is reserved.
+ *
+ * An unknown product is NOT_FOUND (PRODUCT_NOT_FOUND), and `ids` of its ErrorInfo
+ * names it. A reservation ends at its `expire_time`, exactly: from then on it
+ * counts as reserved nowhere, whether or not its units were given back already.
  */
 export const InventoryService: {
   readonly descriptor: DescService;

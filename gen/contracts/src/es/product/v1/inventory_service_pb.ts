@@ -325,7 +325,7 @@ export type ListReservationsRequest = Message<"product.v1.ListReservationsReques
   state: ReservationState;
 
   /**
-   * Only reservations that hold this product; empty: of any.
+   * Only reservations with a line of this product; empty: of any.
    *
    * @generated from field: string product_id = 4;
    */
@@ -402,7 +402,8 @@ export const QuoteBasketRequestSchema: GenMessage<QuoteBasketRequest> = /*@__PUR
  */
 export type QuoteBasketResponse = Message<"product.v1.QuoteBasketResponse"> & {
   /**
-   * The basket, in the order in which its lines first came.
+   * The basket, in the order in which its lines came in. A line that was taken out
+   * and comes again is the last.
    *
    * @generated from field: repeated product.v1.QuoteBasketResponse.Line lines = 1;
    */
@@ -417,15 +418,15 @@ export type QuoteBasketResponse = Message<"product.v1.QuoteBasketResponse"> & {
   totals: Money[];
 
   /**
-   * True: every line has a price and is in stock.
+   * True: there is a line, and every line has a price and is in stock.
    *
    * @generated from field: bool orderable = 3;
    */
   orderable: boolean;
 
   /**
-   * Requests that this quote takes in: a client that sends ahead knows what is
-   * still on its way.
+   * Requests that this quote takes in, of all that were sent: a client that sends
+   * ahead knows what is still on its way.
    *
    * @generated from field: int64 request_count = 4;
    */
@@ -546,6 +547,10 @@ export const ReservationStateSchema: GenEnum<ReservationState> = /*@__PURE__*/
 /**
  * Keeps how much there is of each product, and what of it is reserved.
  *
+ * An unknown product is NOT_FOUND (PRODUCT_NOT_FOUND), and `ids` of its ErrorInfo
+ * names it. A reservation ends at its `expire_time`, exactly: from then on it
+ * counts as reserved nowhere, whether or not its units were given back already.
+ *
  * @generated from service product.v1.InventoryService
  */
 export const InventoryService: GenService<{
@@ -560,7 +565,8 @@ export const InventoryService: GenService<{
     output: typeof StockSchema;
   },
   /**
-   * Adds to the stock of a product, or takes from it.
+   * Adds to the stock of a product, or takes from it. Every adjustment is kept,
+   * with its reason.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) if less than what is reserved would
    * be left.
@@ -576,7 +582,8 @@ export const InventoryService: GenService<{
    * Reserves several products, all or nothing, for a time.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) names every line that cannot be
-   * reserved.
+   * reserved: `product_ids` of its ErrorInfo has their products, with commas
+   * between them, and `available`, up to 50 lines, what could be reserved of each.
    *
    * @generated from rpc product.v1.InventoryService.ReserveStock
    */
@@ -599,8 +606,8 @@ export const InventoryService: GenService<{
     output: typeof ReservationSchema;
   },
   /**
-   * Gives back what is reserved. A second time, and after the expiry, gives the
-   * same answer.
+   * Gives back what is reserved. A second time gives the same answer; after the
+   * expiry, the reservation as it expired.
    *
    * FAILED_PRECONDITION (RESERVATION_ENDED) if it was committed.
    *
@@ -612,7 +619,8 @@ export const InventoryService: GenService<{
     output: typeof ReservationSchema;
   },
   /**
-   * Lists the reservations, a page at a time, the oldest first.
+   * Lists the reservations, a page at a time, in the order of their ids: the oldest
+   * first.
    *
    * @generated from rpc product.v1.InventoryService.ListReservations
    */
@@ -623,8 +631,11 @@ export const InventoryService: GenService<{
   },
   /**
    * Prices a basket while it is being filled: each line that comes in is
-   * answered by the quote of the whole basket, at the client's pace. Nothing is
-   * reserved.
+   * answered by the quote of the whole basket, at the client's pace: the next line
+   * is read when its quote has been taken. Nothing is reserved.
+   *
+   * FAILED_PRECONDITION (BASKET_FULL) for the line of a 101st product.
+   * OUT_OF_RANGE (AMOUNT_TOO_LARGE) if a price is more than google.type.Money holds.
    *
    * @generated from rpc product.v1.InventoryService.QuoteBasket
    */

@@ -587,7 +587,11 @@ export const ProductService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Deletes a product. A second delete is NOT_FOUND.
+   * Deletes a product, and its stock with it. A second delete is NOT_FOUND.
+   *
+   * FAILED_PRECONDITION (PRODUCT_RESERVED) while units of it are reserved: whoever
+   * reserved them was promised the product. Reservations that have ended, and the
+   * record of its stock, stay.
    *
    * @generated from rpc product.v1.ProductService.DeleteProduct
    */

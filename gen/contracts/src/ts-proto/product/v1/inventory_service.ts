@@ -139,7 +139,7 @@ export interface ListReservationsRequest {
   pageToken: string;
   /** Only reservations in this state; not given: in any. */
   state: ReservationState;
-  /** Only reservations that hold this product; empty: of any. */
+  /** Only reservations with a line of this product; empty: of any. */
   productId: string;
 }
 
@@ -161,18 +161,21 @@ export interface QuoteBasketRequest {
 
 /** The quote of a basket. */
 export interface QuoteBasketResponse {
-  /** The basket, in the order in which its lines first came. */
+  /**
+   * The basket, in the order in which its lines came in. A line that was taken out
+   * and comes again is the last.
+   */
   lines: QuoteBasketResponse_Line[];
   /**
    * What the basket costs, one sum for each currency, in the order of their
    * codes.
    */
   totals: Money[];
-  /** True: every line has a price and is in stock. */
+  /** True: there is a line, and every line has a price and is in stock. */
   orderable: boolean;
   /**
-   * Requests that this quote takes in: a client that sends ahead knows what is
-   * still on its way.
+   * Requests that this quote takes in, of all that were sent: a client that sends
+   * ahead knows what is still on its way.
    */
   requestCount: bigint;
 }
@@ -1276,7 +1279,13 @@ export const QuoteBasketResponse_Line: MessageFns<QuoteBasketResponse_Line> = {
   },
 };
 
-/** Keeps how much there is of each product, and what of it is reserved. */
+/**
+ * Keeps how much there is of each product, and what of it is reserved.
+ *
+ * An unknown product is NOT_FOUND (PRODUCT_NOT_FOUND), and `ids` of its ErrorInfo
+ * names it. A reservation ends at its `expire_time`, exactly: from then on it
+ * counts as reserved nowhere, whether or not its units were given back already.
+ */
 export type InventoryServiceService = typeof InventoryServiceService;
 export const InventoryServiceService = {
   /** Reads the stock of one product. A product without any adjustment has none: 0. */
@@ -1290,7 +1299,8 @@ export const InventoryServiceService = {
     responseDeserialize: (value: Buffer): Stock => Stock.decode(value),
   },
   /**
-   * Adds to the stock of a product, or takes from it.
+   * Adds to the stock of a product, or takes from it. Every adjustment is kept,
+   * with its reason.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) if less than what is reserved would
    * be left.
@@ -1308,7 +1318,8 @@ export const InventoryServiceService = {
    * Reserves several products, all or nothing, for a time.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) names every line that cannot be
-   * reserved.
+   * reserved: `product_ids` of its ErrorInfo has their products, with commas
+   * between them, and `available`, up to 50 lines, what could be reserved of each.
    */
   reserveStock: {
     path: "/product.v1.InventoryService/ReserveStock" as const,
@@ -1336,8 +1347,8 @@ export const InventoryServiceService = {
     responseDeserialize: (value: Buffer): Reservation => Reservation.decode(value),
   },
   /**
-   * Gives back what is reserved. A second time, and after the expiry, gives the
-   * same answer.
+   * Gives back what is reserved. A second time gives the same answer; after the
+   * expiry, the reservation as it expired.
    *
    * FAILED_PRECONDITION (RESERVATION_ENDED) if it was committed.
    */
@@ -1351,7 +1362,10 @@ export const InventoryServiceService = {
     responseSerialize: (value: Reservation): Buffer => Buffer.from(Reservation.encode(value).finish()),
     responseDeserialize: (value: Buffer): Reservation => Reservation.decode(value),
   },
-  /** Lists the reservations, a page at a time, the oldest first. */
+  /**
+   * Lists the reservations, a page at a time, in the order of their ids: the oldest
+   * first.
+   */
   listReservations: {
     path: "/product.v1.InventoryService/ListReservations" as const,
     requestStream: false as const,
@@ -1365,8 +1379,11 @@ export const InventoryServiceService = {
   },
   /**
    * Prices a basket while it is being filled: each line that comes in is
-   * answered by the quote of the whole basket, at the client's pace. Nothing is
-   * reserved.
+   * answered by the quote of the whole basket, at the client's pace: the next line
+   * is read when its quote has been taken. Nothing is reserved.
+   *
+   * FAILED_PRECONDITION (BASKET_FULL) for the line of a 101st product.
+   * OUT_OF_RANGE (AMOUNT_TOO_LARGE) if a price is more than google.type.Money holds.
    */
   quoteBasket: {
     path: "/product.v1.InventoryService/QuoteBasket" as const,
@@ -1383,7 +1400,8 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
   /** Reads the stock of one product. A product without any adjustment has none: 0. */
   getStock: handleUnaryCall<GetStockRequest, Stock>;
   /**
-   * Adds to the stock of a product, or takes from it.
+   * Adds to the stock of a product, or takes from it. Every adjustment is kept,
+   * with its reason.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) if less than what is reserved would
    * be left.
@@ -1393,7 +1411,8 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    * Reserves several products, all or nothing, for a time.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) names every line that cannot be
-   * reserved.
+   * reserved: `product_ids` of its ErrorInfo has their products, with commas
+   * between them, and `available`, up to 50 lines, what could be reserved of each.
    */
   reserveStock: handleUnaryCall<ReserveStockRequest, Reservation>;
   /**
@@ -1404,18 +1423,24 @@ export interface InventoryServiceServer extends UntypedServiceImplementation {
    */
   commitReservation: handleUnaryCall<CommitReservationRequest, Reservation>;
   /**
-   * Gives back what is reserved. A second time, and after the expiry, gives the
-   * same answer.
+   * Gives back what is reserved. A second time gives the same answer; after the
+   * expiry, the reservation as it expired.
    *
    * FAILED_PRECONDITION (RESERVATION_ENDED) if it was committed.
    */
   releaseReservation: handleUnaryCall<ReleaseReservationRequest, Reservation>;
-  /** Lists the reservations, a page at a time, the oldest first. */
+  /**
+   * Lists the reservations, a page at a time, in the order of their ids: the oldest
+   * first.
+   */
   listReservations: handleUnaryCall<ListReservationsRequest, ListReservationsResponse>;
   /**
    * Prices a basket while it is being filled: each line that comes in is
-   * answered by the quote of the whole basket, at the client's pace. Nothing is
-   * reserved.
+   * answered by the quote of the whole basket, at the client's pace: the next line
+   * is read when its quote has been taken. Nothing is reserved.
+   *
+   * FAILED_PRECONDITION (BASKET_FULL) for the line of a 101st product.
+   * OUT_OF_RANGE (AMOUNT_TOO_LARGE) if a price is more than google.type.Money holds.
    */
   quoteBasket: handleBidiStreamingCall<QuoteBasketRequest, QuoteBasketResponse>;
 }
@@ -1435,7 +1460,8 @@ export interface InventoryServiceClient extends Client {
     callback: (error: ServiceError | null, response: Stock) => void,
   ): ClientUnaryCall;
   /**
-   * Adds to the stock of a product, or takes from it.
+   * Adds to the stock of a product, or takes from it. Every adjustment is kept,
+   * with its reason.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) if less than what is reserved would
    * be left.
@@ -1459,7 +1485,8 @@ export interface InventoryServiceClient extends Client {
    * Reserves several products, all or nothing, for a time.
    *
    * FAILED_PRECONDITION (STOCK_INSUFFICIENT) names every line that cannot be
-   * reserved.
+   * reserved: `product_ids` of its ErrorInfo has their products, with commas
+   * between them, and `available`, up to 50 lines, what could be reserved of each.
    */
   reserveStock(
     request: ReserveStockRequest,
@@ -1498,8 +1525,8 @@ export interface InventoryServiceClient extends Client {
     callback: (error: ServiceError | null, response: Reservation) => void,
   ): ClientUnaryCall;
   /**
-   * Gives back what is reserved. A second time, and after the expiry, gives the
-   * same answer.
+   * Gives back what is reserved. A second time gives the same answer; after the
+   * expiry, the reservation as it expired.
    *
    * FAILED_PRECONDITION (RESERVATION_ENDED) if it was committed.
    */
@@ -1518,7 +1545,10 @@ export interface InventoryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Reservation) => void,
   ): ClientUnaryCall;
-  /** Lists the reservations, a page at a time, the oldest first. */
+  /**
+   * Lists the reservations, a page at a time, in the order of their ids: the oldest
+   * first.
+   */
   listReservations(
     request: ListReservationsRequest,
     callback: (error: ServiceError | null, response: ListReservationsResponse) => void,
@@ -1536,8 +1566,11 @@ export interface InventoryServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Prices a basket while it is being filled: each line that comes in is
-   * answered by the quote of the whole basket, at the client's pace. Nothing is
-   * reserved.
+   * answered by the quote of the whole basket, at the client's pace: the next line
+   * is read when its quote has been taken. Nothing is reserved.
+   *
+   * FAILED_PRECONDITION (BASKET_FULL) for the line of a 101st product.
+   * OUT_OF_RANGE (AMOUNT_TOO_LARGE) if a price is more than google.type.Money holds.
    */
   quoteBasket(): ClientDuplexStream<QuoteBasketRequest, QuoteBasketResponse>;
   quoteBasket(options: Partial<CallOptions>): ClientDuplexStream<QuoteBasketRequest, QuoteBasketResponse>;

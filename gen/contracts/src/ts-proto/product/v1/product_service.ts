@@ -1443,7 +1443,13 @@ export const ProductServiceService = {
     responseSerialize: (value: Product): Buffer => Buffer.from(Product.encode(value).finish()),
     responseDeserialize: (value: Buffer): Product => Product.decode(value),
   },
-  /** Deletes a product. A second delete is NOT_FOUND. */
+  /**
+   * Deletes a product, and its stock with it. A second delete is NOT_FOUND.
+   *
+   * FAILED_PRECONDITION (PRODUCT_RESERVED) while units of it are reserved: whoever
+   * reserved them was promised the product. Reservations that have ended, and the
+   * record of its stock, stay.
+   */
   deleteProduct: {
     path: "/product.v1.ProductService/DeleteProduct" as const,
     requestStream: false as const,
@@ -1506,7 +1512,13 @@ export interface ProductServiceServer extends UntypedServiceImplementation {
   listProducts: handleUnaryCall<ListProductsRequest, ListProductsResponse>;
   /** Changes the fields of a product that `update_mask` names. */
   updateProduct: handleUnaryCall<UpdateProductRequest, Product>;
-  /** Deletes a product. A second delete is NOT_FOUND. */
+  /**
+   * Deletes a product, and its stock with it. A second delete is NOT_FOUND.
+   *
+   * FAILED_PRECONDITION (PRODUCT_RESERVED) while units of it are reserved: whoever
+   * reserved them was promised the product. Reservations that have ended, and the
+   * record of its stock, stay.
+   */
   deleteProduct: handleUnaryCall<DeleteProductRequest, Empty>;
   /**
    * Sends every change of the products, each once, in the order in which it was
@@ -1612,7 +1624,13 @@ export interface ProductServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Product) => void,
   ): ClientUnaryCall;
-  /** Deletes a product. A second delete is NOT_FOUND. */
+  /**
+   * Deletes a product, and its stock with it. A second delete is NOT_FOUND.
+   *
+   * FAILED_PRECONDITION (PRODUCT_RESERVED) while units of it are reserved: whoever
+   * reserved them was promised the product. Reservations that have ended, and the
+   * record of its stock, stay.
+   */
   deleteProduct(
     request: DeleteProductRequest,
     callback: (error: ServiceError | null, response: Empty) => void,

@@ -48,6 +48,15 @@ export const Reason = {
    * expired.
    */
   RESERVATION_ENDED: 13,
+  /**
+   * PRODUCT_RESERVED - FAILED_PRECONDITION: units of the product are reserved, so it cannot be
+   * deleted yet.
+   */
+  PRODUCT_RESERVED: 14,
+  /** BASKET_FULL - FAILED_PRECONDITION: the basket has as many lines as it may have. */
+  BASKET_FULL: 15,
+  /** AMOUNT_TOO_LARGE - OUT_OF_RANGE: an amount is larger than google.type.Money can hold. */
+  AMOUNT_TOO_LARGE: 16,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -68,5 +77,8 @@ export namespace Reason {
   export type STOCK_INSUFFICIENT = typeof Reason.STOCK_INSUFFICIENT;
   export type RESERVATION_NOT_FOUND = typeof Reason.RESERVATION_NOT_FOUND;
   export type RESERVATION_ENDED = typeof Reason.RESERVATION_ENDED;
+  export type PRODUCT_RESERVED = typeof Reason.PRODUCT_RESERVED;
+  export type BASKET_FULL = typeof Reason.BASKET_FULL;
+  export type AMOUNT_TOO_LARGE = typeof Reason.AMOUNT_TOO_LARGE;
   export type UNRECOGNIZED = typeof Reason.UNRECOGNIZED;
 }
