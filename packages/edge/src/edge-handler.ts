@@ -8,6 +8,7 @@ import type { Exchange } from "./http/exchange.ts";
 import type { HttpHandlers } from "./http/server.ts";
 import { answerRestError, serveRest } from "./rest/rest-handler.ts";
 import type { RestContext } from "./rest/rest-handler.ts";
+import { serveClientStream, serveServerStream } from "./rest/rest-stream.ts";
 import { parseTarget } from "./routing/raw-path.ts";
 import type { Target } from "./routing/raw-path.ts";
 import { answerConnectError } from "./rpc/connect-unary.ts";
@@ -92,6 +93,14 @@ function isExpected(error: unknown): boolean {
 
 const nothing = Promise.resolve();
 
+/** A rule on a bidirectional stream is refused when it is compiled. */
+const restHandlers = {
+  unary: serveRest,
+  server_streaming: serveServerStream,
+  client_streaming: serveClientStream,
+  bidi_streaming: serveRest,
+} as const;
+
 /** Chooses who answers. Throws what is wrong with the request. */
 function route(exchange: Exchange, context: EdgeHandlerContext): Serving {
   const target = parseTarget(exchange.target);
@@ -125,7 +134,7 @@ function route(exchange: Exchange, context: EdgeHandlerContext): Serving {
   const { method } = found.value;
   return {
     rpc: method.path.slice(1),
-    done: serveRest(exchange, found, target.query, context.rest),
+    done: restHandlers[method.descriptor.methodKind](exchange, found, target.query, context.rest),
     fail: (thrown) => answerRestError(exchange, thrown, method.registry),
   };
 }

@@ -31,6 +31,16 @@ beforeAll(async () => {
       Download: ({ id }) => ({ contentType: "text/html", data: Buffer.from(`<p>${id as string}</p>`) }),
       GetItems: () => ({ items: [], text: "t" }),
       GetEmpty: () => ({}),
+      async *Ticks({ id = "0" }) {
+        const [count = 0, failAfter] = (id as string).split("-").map(Number);
+        for (let num = 1; num <= count; num += 1) {
+          if (failAfter !== undefined && num > failAfter) throw new MeshError(Code.NOT_FOUND, "gone");
+          yield { num };
+        }
+      },
+      async *Blobs() {
+        yield* ["one", "two"].map((text) => ({ contentType: "text/plain", data: Buffer.from(text) }));
+      },
       async GetDeep(_request, { signal }) {
         await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
         return undefined;
@@ -118,6 +128,60 @@ describe("REST", () => {
     const startedMs = performance.now();
     expect((await send(rig.port, { path: "/deep/files/x", headers })).status).toBe(status);
     expect(performance.now() - startedMs).toBeLessThan(1_000);
+  });
+});
+
+describe("a REST stream", () => {
+  const gone = '{"error":{"code":5,"message":"gone"}}';
+
+  test.each<[string, string, string, string]>([
+    ["3", "", "application/json", '[{"num":1},{"num":2},{"num":3}]'],
+    ["0", "application/json", "application/json", "[]"],
+    ["2", "application/x-ndjson", "application/x-ndjson", '{"num":1}\n{"num":2}\n'],
+    ["1", "text/event-stream", "text/event-stream", 'data: {"num":1}\n\n'],
+    ["1", "text/event-stream;q=0.5, application/x-ndjson", "application/x-ndjson", '{"num":1}\n'],
+    ["3-2", "", "application/json", `[{"num":1},{"num":2},${gone}]`],
+    ["3-1", "application/x-ndjson", "application/x-ndjson", `{"num":1}\n${gone}\n`],
+    ["3-1", "text/event-stream", "text/event-stream", `data: {"num":1}\n\nevent: error\ndata: ${gone}\n\n`],
+  ])("of %s with Accept %j is %s", async (id, accept, type, body) => {
+    const answer = await fetch(`${rig.url}/ticks/${id}`, { headers: { accept } });
+    expect([answer.status, answer.headers.get("content-type"), await answer.text()]).toEqual([200, type, body]);
+  });
+
+  test("that fails before its first message is a plain error", async () => {
+    const answer = await fetch(`${rig.url}/ticks/3-0`);
+    expect([answer.status, await answer.json()]).toEqual([404, { code: 5, message: "gone" }]);
+  });
+
+  test("of google.api.HttpBody is its bytes one after another", async () => {
+    const answer = await fetch(`${rig.url}/blobs/x`);
+    expect([answer.headers.get("content-type"), await answer.text()]).toEqual(["text/plain", "onetwo"]);
+  });
+
+  test.each([
+    ["application/x-ndjson", '{"title":"A"}\r\n\n{"title":"B"}'],
+    ["application/json", ' [{"title":"A"}, {"title":"B"}] '],
+  ])("towards the service is read from %s, path and query in its first message", async (type, body) => {
+    const answer = await fetch(`${rig.url}/shelves/1/items:import?itemId=i`, {
+      method: "POST",
+      headers: { "content-type": type },
+      body,
+    });
+    const { requestJson } = (await answer.json()) as { requestJson: string };
+    expect(JSON.parse(requestJson)).toEqual([
+      { parent: "shelves/1", itemId: "i", item: { title: "A" } },
+      { item: { title: "B" } },
+    ]);
+  });
+
+  test.each([
+    ["application/json", '[{"title":"A"},{"title":1}]', 400],
+    ["application/json", '{"title":"A"}', 400],
+    ["application/x-ndjson", "{", 400],
+    ["text/plain", "[]", 415],
+  ])("towards the service that is broken is refused: %s %s", async (type, body, status) => {
+    const answer = await fetch(`${rig.url}/shelves/1/items:import`, { method: "POST", headers: { "content-type": type }, body });
+    expect(answer.status).toBe(status);
   });
 });
 
@@ -227,7 +291,7 @@ describeWith(["grpcurl"], "grpcurl", () => {
       "grpc.reflection.v1alpha.ServerReflection",
     ]);
     const methods = (await grpcurl(address, "list", "edgetest.v1.EchoService")).trim().split("\n");
-    expect(methods).toHaveLength(15);
+    expect(methods).toHaveLength(18);
     expect(methods).not.toContain("edgetest.v1.EchoService.Hidden");
     for (const method of methods) expect(await grpcurl(address, "describe", method)).toContain("rpc");
     expect(await grpcurl("-d", '{"id":"1"}', address, "edgetest.v1.EchoService/GetPath")).toContain("GetPath");

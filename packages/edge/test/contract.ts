@@ -137,6 +137,12 @@ const methods = [
   method("Download", "Path", "google.api.HttpBody", { get: "/files/{id}" }),
   method("GetItems", "Path", "Shelf", { get: "/shelf/{id}", responseBody: "items" }),
   method("GetEmpty", "Path", wkt("Empty"), { get: "/empty" }),
+  { ...(method("Ticks", "Path", "Inner", { get: "/ticks/{id}" }) as object), serverStreaming: true },
+  { ...(method("Blobs", "Path", "google.api.HttpBody", { get: "/blobs/{id}" }) as object), serverStreaming: true },
+  {
+    ...(method("Collect", "CreateItemRequest", "Echo", { post: "/{parent=shelves/*}/items:import", body: "item" }) as object),
+    clientStreaming: true,
+  },
   method("Hidden", "Path", "Echo", { get: "/hidden/{id}" }, { "[protoloom.v1.method]": { exposure: "EXPOSURE_INTERNAL" } }),
 ];
 

@@ -1,6 +1,6 @@
 import { connect as connectTcp } from "node:net";
 import { create, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
-import type { DescService, JsonObject, Message } from "@bufbuild/protobuf";
+import type { DescMethod, DescService, JsonObject, Message } from "@bufbuild/protobuf";
 import {
   createEndpoint,
   createStaticResolver,
@@ -30,17 +30,31 @@ export function implementEcho(service: DescService, answers: Readonly<Record<str
         policy: policyOf(method),
         decode: (bytes) => fromBinary(input, bytes),
         encode: (message) => Buffer.from(toBinary(output, message as Message)),
-        async handler(request, context) {
-          const json = toJson(input, request as Message) as JsonObject;
-          const made = (await answers[method.name]?.(json, context, method.name)) ?? {
-            rpc: method.name,
-            requestJson: JSON.stringify(json),
-          };
-          return create(output, made as never);
-        },
+        handler: handlerOf(method, answers[method.name]),
       };
     }),
   };
+}
+
+function handlerOf(method: DescMethod, answer: TestHandler | undefined): (request: unknown, context: CallContext) => unknown {
+  const { name, input, output, methodKind } = method;
+  const toMessage = (made: unknown): Message => create(output, made as never);
+  const echo = async (json: JsonObject, context: CallContext): Promise<unknown> =>
+    (await answer?.(json, context, name)) ?? { rpc: name, requestJson: JSON.stringify(json) };
+  if (methodKind === "client_streaming") {
+    return async (requests, context) => {
+      const all: JsonObject[] = [];
+      for await (const request of requests as AsyncIterable<Message>) all.push(toJson(input, request) as JsonObject);
+      return toMessage(await echo(all as unknown as JsonObject, context));
+    };
+  }
+  if (methodKind === "server_streaming") {
+    return async function* (request, context) {
+      const made = (await echo(toJson(input, request as Message) as JsonObject, context)) as AsyncIterable<unknown>;
+      for await (const each of made) yield toMessage(each);
+    };
+  }
+  return async (request, context) => toMessage(await echo(toJson(input, request as Message) as JsonObject, context));
 }
 
 /** Serves implementations on a free port. */

@@ -102,7 +102,7 @@ interface MethodScope {
 function compileMethod(method: ExposedMethod, { contract, service, context, refused }: MethodScope): RpcCandidate {
   const { descriptor } = method;
   const isUnary = descriptor.methodKind === "unary";
-  const rules = isUnary ? readRestRules(descriptor, (rule) => refused.push(rule)) : [];
+  const rules = readRestRules(descriptor, (rule) => refused.push(rule));
   const rest = rules.flatMap((rule) => {
     try {
       return [{ key: `${rule.httpMethod} ${rule.template.shape}`, route: compileRestRoute(method, rule, context.rules) }];

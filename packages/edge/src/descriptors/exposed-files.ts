@@ -12,8 +12,8 @@ export interface ExposedFiles {
   bySymbol(symbol: string): Uint8Array | undefined;
 }
 
-/** Collects the files of exposed methods and all that they import. Where two contracts have a file of one name, the first stands. */
-export function createExposedFiles(methods: readonly DescMethod[]): ExposedFiles {
+/** Collects the files of exposed methods, `extra` files, and all that they import. Where two contracts have a file of one name, the first stands. */
+export function createExposedFiles(methods: readonly DescMethod[], extra: readonly DescFile[]): ExposedFiles {
   const exposed = new Set(methods.map(({ parent, name }) => `${parent.typeName}.${name}`));
   const services = [...new Set(methods.map(({ parent }) => parent.typeName))];
   const files = new Map<string, DescFile>();
@@ -26,6 +26,7 @@ export function createExposedFiles(methods: readonly DescMethod[]): ExposedFiles
     for (const dependency of file.dependencies) add(dependency);
   };
   for (const { parent } of methods) add(parent.file);
+  for (const file of extra) add(file);
   const encoded = new Map<DescFile, Uint8Array>();
   const encode = (file: DescFile | undefined): Uint8Array | undefined => {
     if (file === undefined) return undefined;

@@ -1,9 +1,11 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { DescFile, MessageInitShape } from "@bufbuild/protobuf";
 import { Code as ConnectCode, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { Code } from "@protoloom/mesh";
 import type { Clock } from "@protoloom/mesh";
+import { file_google_rpc_error_details } from "@protoloom/protos/google/rpc/error_details_pb";
+import { file_google_rpc_status } from "@protoloom/protos/google/rpc/status_pb";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@protoloom/protos/grpc/health/v1/health_pb";
 import { ServerReflection } from "@protoloom/protos/grpc/reflection/v1/reflection_pb";
 import type { ServerReflectionRequest, ServerReflectionResponseSchema } from "@protoloom/protos/grpc/reflection/v1/reflection_pb";
@@ -20,6 +22,9 @@ export interface OwnState {
   readonly serving: boolean;
 }
 
+/** No contract imports these, but errors have them as details: a client can read those too. */
+const errorFiles: readonly DescFile[] = [file_google_rpc_error_details, file_google_rpc_status];
+
 const watchIntervalMs = 500;
 const ownMethods = [Health, ServerReflection, ServerReflectionAlpha].flatMap(({ methods }) => methods);
 
@@ -31,7 +36,8 @@ export function createOwnServices(
   const indexes = new WeakMap<RoutingTable, ExposedFiles>();
   const files = (): ExposedFiles => {
     const { table } = state();
-    const index = indexes.get(table) ?? createExposedFiles([...table.methods.map(({ descriptor }) => descriptor), ...ownMethods]);
+    const index =
+      indexes.get(table) ?? createExposedFiles([...table.methods.map(({ descriptor }) => descriptor), ...ownMethods], errorFiles);
     indexes.set(table, index);
     return index;
   };

@@ -172,6 +172,14 @@ export class JsonCursor {
     return tree;
   }
 
+  /** Checks the next value, and gives its text. */
+  takeText(): string {
+    this.peek();
+    const start = this.#at;
+    this.readTree();
+    return this.#text.slice(start, this.#at);
+  }
+
   /** Checks that nothing but white space is left. */
   end(): void {
     if (!Number.isNaN(this.peek())) throw this.fault("something follows the value");

@@ -23,6 +23,8 @@ export interface RestRoute {
   readonly body: "json" | "raw" | "none";
   /** Throws INVALID_ARGUMENT. */
   toRequest(captures: readonly string[], query: string, body: RequestBody): Uint8Array;
+  /** As toRequest, for the second and later messages of a stream: path and query are in the first one alone. */
+  toNextRequest(body: RequestBody): Uint8Array;
   /** Throws INTERNAL. */
   toAnswer(message: Uint8Array): RestAnswer;
 }
@@ -30,12 +32,18 @@ export interface RestRoute {
 /** Compiles a rule. Throws an Error if it names fields that do not exist or that it cannot set. */
 export function compileRestRoute(method: ExposedMethod, rule: RestRule, rules: BindingRules): RestRoute {
   const { input, output } = method.descriptor;
-  const binder = compileRequestBinder(input, rule, { readers: method.readers, rules });
+  const context = { readers: method.readers, rules };
+  const binder = compileRequestBinder(input, rule, context);
+  const isStream = method.descriptor.methodKind === "client_streaming";
+  const next = isStream
+    ? compileRequestBinder(input, { ...rule, template: { ...rule.template, variables: [] } }, context)
+    : binder;
   return {
     method,
     rule,
     body: binder.body,
     toRequest: (captures, query, body) => toBinary(input, binder.bind(captures, query, body)),
+    toNextRequest: (body) => toBinary(input, next.bind([], "", body)),
     toAnswer: compileAnswer(output, method, rule.responseBody),
   };
 }

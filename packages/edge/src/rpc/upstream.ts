@@ -1,5 +1,5 @@
 import { grantedTimeoutMs } from "@protoloom/mesh";
-import type { ByteCall, Clock, UnaryAnswer } from "@protoloom/mesh";
+import type { ByteCall, ByteStream, Clock, UnaryAnswer } from "@protoloom/mesh";
 import type { Exchange } from "../http/exchange.ts";
 import type { ForwardHeaders } from "../http/forwarded-headers.ts";
 import { parseTimeoutMs } from "../http/timeout.ts";
@@ -12,6 +12,8 @@ export interface Upstream {
    * Rejects with MeshError.
    */
   unary(exchange: Exchange, method: ExposedMethod, message: Uint8Array): Promise<UnaryAnswer>;
+  /** Starts a call with streams, in the same way. Failures come through the stream. */
+  stream(exchange: Exchange, method: ExposedMethod): ByteStream;
   /** What a call of a client carries. Throws INVALID_ARGUMENT for a malformed timeout. */
   toCall(exchange: Exchange, method: ExposedMethod): ByteCall;
 }
@@ -26,6 +28,7 @@ export function createUpstream({ clock, forward }: { readonly clock: Clock; read
   });
   return {
     toCall,
+    stream: (exchange, method) => method.transport.stream(toCall(exchange, method)),
     unary: (exchange, method, message) => method.transport.unary(toCall(exchange, method), message),
   };
 }
