@@ -114,7 +114,7 @@ async function launchFromAnother(command: readonly string[]): Promise<{ launcher
   writeFileSync(
     script,
     `import { launch } from ${JSON.stringify(new URL("launch.ts", import.meta.url).href)};
-const running = launch({ name: "stand-in", command: ${JSON.stringify(command)}, env: process.env, probe: async () => ({ address: "" }) }, { runDir: ${JSON.stringify(runDir)} });
+const running = launch({ name: "stand-in", command: ${JSON.stringify(command)}, env: process.env }, { runDir: ${JSON.stringify(runDir)} });
 await running.ready;
 console.log(running.pid);
 setInterval(() => {}, 1000);`,
@@ -125,12 +125,20 @@ setInterval(() => {}, 1000);`,
 }
 
 test.for([
-  ["a Node program", (): readonly string[] => program(`setInterval(() => {}, 1000);`)],
+  ["a Node program", (): readonly string[] => program(`ready(); setInterval(() => {}, 1000);`)],
   [
     "a Node program that ignores SIGTERM",
-    (): readonly string[] => program(`process.on("SIGTERM", () => {}); setInterval(() => {}, 1000);`),
+    (): readonly string[] => program(`process.on("SIGTERM", () => {}); ready(); setInterval(() => {}, 1000);`),
   ],
-  ["a program that is not Node", (): readonly string[] => ["sleep", "60"]],
+  [
+    "a Node program that hangs",
+    (): readonly string[] =>
+      program(`process.on("SIGTERM", () => {}); ready(); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`),
+  ],
+  [
+    "a program that is not Node",
+    (): readonly string[] => ["sh", "-c", `echo '{"address":""}' >"$MESH_READY_FILE"; exec sleep 60`],
+  ],
 ] as const)("%s ends when its launcher is killed", async ([, command]) => {
   const { launcher, pid } = await launchFromAnother(command());
   expect(isAlive(pid)).toBe(true);

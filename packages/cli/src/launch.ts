@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -33,10 +33,10 @@ const keptLines = 20;
 const drainMs = 1_000;
 
 /**
- * Runs a program that is not Node: a shell starts it by `exec`, so that the process id is the program's, beside a watcher that
- * ends it when the pipe from the launcher closes.
+ * Starts a program by `exec`, so that the process id is the program's, beside a watcher that ends it when the pipe from the
+ * launcher closes. The watcher is a shell, not code inside the program: it works in any language, and when the program hangs.
  */
-const shellTether = `
+const tether = `
 (
   read -r _ <&3
   kill -TERM $$ 2>/dev/null
@@ -48,7 +48,7 @@ exec "$@" 3<&-
 
 /**
  * Starts a process in a group of its own, so that a terminal's Ctrl-C does not reach it but through us. It never outlives this
- * process, even when that is killed: a Node program loads `tether`, any other runs beside a watcher.
+ * process by more than 3 s, even when that is killed.
  */
 export function launch(spec: ProcessSpec, { runDir, onLine }: LaunchOptions): RunningProcess {
   const readyFile = join(runDir, `${spec.name}.ready.json`);
@@ -84,14 +84,13 @@ export function launch(spec: ProcessSpec, { runDir, onLine }: LaunchOptions): Ru
 function spawnTethered({ command, env, cwd }: ProcessSpec, readyFile: string): ChildProcess {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("a command has no program");
-  const options = { env: { ...env, MESH_READY_FILE: readyFile }, detached: true, ...(cwd === undefined ? {} : { cwd }) };
-  if (program !== process.execPath) {
-    return spawn("/bin/sh", ["-c", shellTether, program, ...command], { ...options, stdio: ["ignore", "pipe", "pipe", "pipe"] });
-  }
-  const tether = new URL(`tether${extname(import.meta.filename)}`, import.meta.url).href;
-  return spawn(program, ["--disable-warning=ExperimentalWarning", "--import", tether, ...args], {
-    ...options,
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  // node:sqlite and type stripping warn at each start.
+  const quiet = program === process.execPath ? ["--disable-warning=ExperimentalWarning"] : [];
+  return spawn("/bin/sh", ["-c", tether, program, program, ...quiet, ...args], {
+    env: { ...env, MESH_READY_FILE: readyFile },
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    ...(cwd === undefined ? {} : { cwd }),
   });
 }
 
@@ -102,7 +101,7 @@ async function readLines(stream: Readable | null, take: (line: string) => void):
 
 async function waitForEnd(child: ChildProcess, read: Promise<unknown>): Promise<Omit<ProcessEnd, "lastLines">> {
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
-  // What the process has started and left behind ends with it, the watcher of a shell too.
+  // What the process has started and left behind ends with it, and so does the watcher.
   if (child.pid !== undefined) killGroup(child.pid);
   await Promise.race([read, delay(drainMs, undefined, { ref: false })]);
   return { code, signal };

@@ -12,7 +12,7 @@ export interface ReadyReport {
 export interface ProcessSpec {
   /** Name in logs and messages, such as `user` or `user-2`. */
   readonly name: string;
-  /** Program and arguments. A Node program is named by the path in `process.execPath`. */
+  /** Program and arguments. */
   readonly command: readonly string[];
   /** The whole environment of the process; MESH_READY_FILE is added. */
   readonly env: Environment;
