@@ -12,7 +12,7 @@ import { drainServer } from "./drain.ts";
 import type { DrainParts } from "./drain.ts";
 import { createHealth } from "./health.ts";
 import type { Implementation } from "./implement.ts";
-import { createIncomingCall } from "./incoming-call.ts";
+import { IncomingCall } from "./incoming-call.ts";
 import { listen } from "./listener.ts";
 import type { Listener } from "./listener.ts";
 import { createOpenCalls, draining } from "./open-calls.ts";
@@ -136,7 +136,7 @@ function listenFor(
     onCall(path, base, head) {
       const handle = (path === undefined ? undefined : handles.get(path)) ?? refuse;
       // A pipeline never rejects: its outermost stage has the failure in the log.
-      void handle(createIncomingCall(base, head));
+      void handle(new IncomingCall(base, head));
     },
   });
 }
