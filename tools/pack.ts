@@ -1,28 +1,38 @@
 /**
- * `npm run pack [-- name...]`: builds what other repositories install, by default all of it, and packs it into
- * `dist/*.tgz`. A name is the last part of a package's (`contracts`); what it depends on is built and packed too.
+ * `npm run pack [-- [--out folder] name...]`: builds what other repositories install, by default all of it, and packs
+ * it into `dist/*.tgz`, or into another folder of this repository. A name is the last part of a package's
+ * (`contracts`); what it depends on is built and packed too.
  *
- * Each package is laid out in `dist/<name>/`: JavaScript and types in its `dist/`, and a package.json whose paths
- * point there. Dependencies on others get a caret, so that a consumer has one copy of each; ours stay exact.
+ * Each package is laid out in `dist/<name>/`: JavaScript and types in its `dist/`, the protos that it brings in its
+ * `proto/`, and a package.json whose paths point there. Dependencies on others get a caret, so that a consumer has one
+ * copy of each; ours stay exact.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
 
 const root = resolve(import.meta.dirname, "..");
-const dist = join(root, "dist");
 const scope = "@protoloom/";
+const { values: options, positionals: names } = parseArgs({ options: { out: { type: "string" } }, allowPositionals: true });
+const dist = resolve(root, options.out ?? "dist");
 
-/** What is published, each after the packages that it depends on. */
+/** What is published. */
 const folders = [
   "gen/runtime",
   "gen/contracts",
   "packages/mesh",
   "packages/edge",
   "packages/registry",
-  "packages/testing",
   "packages/cli",
+  "packages/testing",
+  "tools/protoc-gen-protoloom",
 ];
+
+/** Protos that a package brings in its `proto/`, a module for buf: what the contracts of other repositories import. */
+const protos: Readonly<Record<string, readonly string[]>> = {
+  "@protoloom/protos": ["proto/protoloom", "third_party/buf", "third_party/google"],
+};
 
 interface Manifest {
   readonly name: string;
@@ -64,7 +74,7 @@ function closure(names: readonly string[]): readonly Package[] {
       throw new Error(`no package is called ${name}, there are: ${packages.map((item) => item.manifest.name).join(", ")}`);
     add(found);
   }
-  return packages.filter((item) => wanted.has(item));
+  return [...wanted];
 }
 
 /** `./src/x.ts` as the path of what tsc makes of it; any other path stays. */
@@ -87,7 +97,7 @@ function published(manifest: Manifest): object {
     exports: Object.fromEntries(exports),
     ...(bin.length > 0 && { bin: Object.fromEntries(bin) }),
     dependencies: Object.fromEntries(dependencies),
-    files: ["dist"],
+    files: protos[manifest.name] === undefined ? ["dist"] : ["dist", "proto"],
     engines: { node: manifest.name === `${scope}contracts` ? ">=20.19" : ">=24.14" },
   };
 }
@@ -111,7 +121,8 @@ function run(item: Package, command: string, args: readonly string[], cwd: strin
 }
 
 function compile(item: Package): void {
-  const config = join(root, ".cache/pack", relative(dist, item.target));
+  // Below the repository, where tsc finds the types of Node.
+  const config = join(dist, ".tsconfig", relative(dist, item.target));
   mkdirSync(config, { recursive: true });
   const path = (to: string): string => relative(config, to);
   const tsconfig = {
@@ -131,14 +142,16 @@ function compile(item: Package): void {
   run(item, "tsc", ["-p", config], root);
 }
 
-/** Copies what tsc does not compile: the files beside the sources, the licence, and a README if the package has one. */
+/** Copies what tsc does not compile: the files beside the sources, protos, the licence, and a README if the package has one. */
 function copy(item: Package): void {
   const source = join(item.source, "src");
   for (const file of globSync("**/*.*", { cwd: source })) {
     if (!file.endsWith(".ts")) cpSync(join(source, file), join(item.target, "dist", file), { recursive: true });
   }
   for (const file of [join(root, "LICENSE"), ...globSync(join(item.source, "README.md"))])
-    cpSync(file, join(item.target, file.slice(dirname(file).length + 1)));
+    cpSync(file, join(item.target, basename(file)));
+  for (const folder of protos[item.manifest.name] ?? [])
+    cpSync(join(root, folder), join(item.target, "proto", basename(folder)), { recursive: true });
 }
 
 function pack(item: Package): string {
@@ -149,10 +162,9 @@ function pack(item: Package): string {
   for (const path of Object.values(bin ?? {})) chmodSync(join(item.target, compiled(path, ".js")), 0o755);
   writeFileSync(join(item.target, "package.json"), `${JSON.stringify(published(item.manifest), null, 2)}\n`);
   run(item, "npm", ["pack", "--silent", "--pack-destination", dist], item.target);
-  return join("dist", `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
+  return join(relative(root, dist), `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
 }
 
-const names = process.argv.slice(2);
 if (names.length === 0) rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 for (const item of closure(names.length > 0 ? names : packages.map(({ manifest }) => manifest.name))) console.log(pack(item));
