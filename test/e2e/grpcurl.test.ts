@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { promisify } from "node:util";
+import { ProductService, UserService } from "@protoloom/contracts";
+import type { ServiceHandle } from "@protoloom/mesh";
 import { expect, test } from "vitest";
 import { describeWith, part } from "../../tools/parts.ts";
 import { describeOnEachStack, product, useMesh, user } from "./stack.ts";
@@ -13,8 +15,14 @@ async function grpcurl(...args: readonly string[]): Promise<string> {
   return stdout.trim();
 }
 
-const userMethods = ["BatchGetUsers", "CreateUser", "DeleteUser", "GetUser", "ListUsers", "UpdateUser"];
-const productMethods = ["BatchGetProducts", "CreateProduct", "DeleteProduct", "GetProduct", "ListProducts", "UpdateProduct"];
+/** The names of a service's methods, as its contract has them. */
+function methodsOf({ descriptor }: ServiceHandle, kind?: "unary"): readonly string[] {
+  return descriptor.methods
+    .filter(({ methodKind }) => kind === undefined || methodKind === kind)
+    .map(({ name }) => name)
+    .toSorted();
+}
+
 const reflection = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 describeWith(["grpcurl"], "grpcurl", () => {
@@ -33,18 +41,19 @@ describeWith(["grpcurl"], "grpcurl", () => {
     });
 
     test.for([
-      ["an instance", directUser, "user.v1.UserService", userMethods],
-      ["an instance", directProduct, "product.v1.ProductService", productMethods],
-      ["the edge", edge, "user.v1.UserService", userMethods],
-      ["the edge", edge, "product.v1.ProductService", productMethods],
-    ] as const)("%s describes every method of a service, with its types and options", async ([, address, service, methods]) => {
+      ["an instance", directUser, UserService],
+      ["an instance", directProduct, ProductService],
+      ["the edge", edge, UserService],
+      ["the edge", edge, ProductService],
+    ] as const)("%s describes every method of a service, with its types and options", async ([, address, handle]) => {
+      const [service, methods] = [handle.descriptor.typeName, methodsOf(handle)];
       expect((await grpcurl(address(), "list", service)).split("\n").toSorted()).toEqual(
         methods.map((name) => `${service}.${name}`),
       );
       const description = await grpcurl(address(), "describe", service);
       for (const method of methods) {
         expect(description).toContain(`rpc ${method} (`);
-        const request = /rpc \w+ \( (\S+) \)/.exec(await grpcurl(address(), "describe", `${service}.${method}`))?.[1];
+        const request = /rpc \w+ \( (?:stream )?(\S+) \)/.exec(await grpcurl(address(), "describe", `${service}.${method}`))?.[1];
         expect(await grpcurl(address(), "describe", request ?? "")).toContain(`message ${method}Request {`);
       }
       expect(description).toContain("option (.google.api.http) = ");
@@ -54,12 +63,12 @@ describeWith(["grpcurl"], "grpcurl", () => {
     test.for([
       ["an instance", directUser, directProduct],
       ["the edge", edge, edge],
-    ] as const)("calls every method at %s", async ([, users, products]) => {
-      await callAll(users(), "user.v1.UserService", "User", {
+    ] as const)("calls every unary method at %s", async ([, users, products]) => {
+      await callAll(users(), UserService, "User", {
         name: "Grace",
         email: `grace-${randomUUID().slice(0, 8)}@example.com`,
       });
-      await callAll(products(), "product.v1.ProductService", "Product", {
+      await callAll(products(), ProductService, "Product", {
         name: "Lamp",
         price: { currency_code: "EUR", units: "9" },
       });
@@ -90,18 +99,24 @@ describeWith(["grpcurl"], "grpcurl", () => {
   });
 });
 
-/** Creates, reads, lists, changes and deletes one resource: every method of its service. */
-async function callAll(address: string, service: string, one: "User" | "Product", resource: object): Promise<void> {
+/** Creates, reads, lists, changes and deletes one resource: every unary method of its service. */
+async function callAll(address: string, handle: ServiceHandle, one: "User" | "Product", resource: object): Promise<void> {
   const key = one.toLowerCase();
+  const called = new Set<string>();
   const call = async (method: string, request: object): Promise<Record<string, unknown>> => {
-    return JSON.parse(await grpcurl("-d", JSON.stringify(request), address, `${service}/${method}`)) as Record<string, unknown>;
+    called.add(method);
+    return JSON.parse(await grpcurl("-d", JSON.stringify(request), address, `${handle.descriptor.typeName}/${method}`)) as Record<
+      string,
+      unknown
+    >;
   };
   const created = await call(`Create${one}`, { [key]: resource });
   const { id } = created;
   expect(await call(`Get${one}`, { id })).toEqual(created);
   expect(await call(`BatchGet${one}s`, { ids: [id] })).toEqual({ [`${key}s`]: [created] });
   expect((await call(`List${one}s`, { page_size: 100 }))[`${key}s`]).toContainEqual(created);
-  const changed = await call(`Update${one}`, { [key]: { id, name: "Changed" }, update_mask: "name" });
+  const changed = await call(`Update${one}`, { [key]: { id, name: "Changed" }, update_mask: { paths: ["name"] } });
   expect(changed).toEqual({ ...created, name: "Changed", etag: expect.anything(), updateTime: expect.anything() });
   expect(await call(`Delete${one}`, { id, etag: changed["etag"] })).toEqual({});
+  expect([...called].toSorted()).toEqual(methodsOf(handle, "unary"));
 }

@@ -70,9 +70,11 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const registryUrl = typeof choice === "object" ? choice.url : `http://${registry?.address}`;
   const env: Environment = { ...base, CONSUL_HTTP_ADDR: registryUrl };
   const book = createServiceBook(group, { ...env, DATABASE_URL: options.databaseUrl });
-  const edgeSpec: ProcessSpec = { name: "edge", command: packageProgram("@protoloom/edge"), env };
   const services = (options.services ?? []).flatMap((service) => Array.from({ length: service.instances ?? 1 }, () => service));
-  const [edge] = await Promise.all([(options.edge ?? true) ? group.start(edgeSpec) : undefined, ...services.map(book.start)]);
+  await Promise.all(services.map(book.start));
+  // An edge serves what is registered when it starts as soon as it is ready, and learns of the rest later.
+  const edgeSpec: ProcessSpec = { name: "edge", command: packageProgram("@protoloom/edge"), env };
+  const edge = (options.edge ?? true) ? await group.start(edgeSpec) : undefined;
   const owned = cleanup.move();
   return {
     registryUrl,
