@@ -1,3 +1,4 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { ProductService } from "@protoloom/contracts";
 import {
   createEndpoint,
@@ -11,6 +12,7 @@ import {
 } from "@protoloom/mesh";
 import type { Client, Registrar } from "@protoloom/mesh";
 import { newId } from "@protoloom/mesh/data";
+import { BadRequestSchema } from "@protoloom/protos/google/rpc/error_details_pb";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
 import { openProductService } from "./open-service.ts";
@@ -98,17 +100,34 @@ describeOnEachEngine("the product service", (newPlace) => {
     });
   });
 
-  test("a price that breaks the contract, or is missing, is refused", async () => {
+  test("a price that breaks the contract is refused", async () => {
     for (const price of [
       { currencyCode: "usd", units: 1n, nanos: 0 },
       { currencyCode: "USD", units: -1n, nanos: 0 },
-      undefined,
     ]) {
-      expect(await errorOf(products.createProduct({ product: { name: "Lamp", price } }))).toMatchObject({
-        code: 3,
-        reason: "CONTRACT_VIOLATED",
-      });
+      const refused = await errorOf(products.createProduct({ product: { name: "Lamp", price } }));
+      expect(refused).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
+      expect(refused.detail).toContain("product.price");
     }
+  });
+
+  test.each([
+    ["no product", {}, ["product"]],
+    ["no name", { product: { price: usd(1) } }, ["product.name"]],
+    ["no price", { product: { name: "Lamp" } }, ["product.price"]],
+    ["neither name nor price", { product: {} }, ["product.name", "product.price"]],
+    [
+      "a name that is longer in NFC, and no price",
+      { product: { name: "\u0958".repeat(150) } },
+      ["product.name", "product.price"],
+    ],
+  ])("a create with %s names each field that is wrong", async (_, request, fields) => {
+    const refused = await errorOf(products.createProduct(request));
+    expect(refused).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
+    const violations = refused.details.flatMap(({ typeName, value }) =>
+      typeName === BadRequestSchema.typeName ? fromBinary(BadRequestSchema, value).fieldViolations : [],
+    );
+    expect(violations.map(({ field }) => field)).toEqual(fields);
   });
 
   test("an update mask clears what may be empty, and nothing else", async () => {

@@ -7,7 +7,7 @@ import type { Idempotency } from "@protoloom/mesh/data";
 import { fromPrice, toPrice } from "./domain/price.ts";
 import { ProductError } from "./domain/product-error.ts";
 import type { ProductProblem } from "./domain/product-error.ts";
-import { normalText } from "./domain/product.ts";
+import { fieldProblems, normalText } from "./domain/product.ts";
 import type { Product, ProductFields } from "./domain/product.ts";
 import type { ProductTables } from "./store/migrations.ts";
 import type { ProductFilter, ProductStore } from "./store/product-store.ts";
@@ -73,19 +73,17 @@ export function createProductService({ store, idempotency, toStoreError }: Produ
   });
 }
 
-/** The fields to write, as they are kept. */
+/** The fields to write, as they are kept. Problems: fields_invalid with every field that is wrong, price_invalid. */
 function readFields<Field extends keyof ProductFields>(
   sent: Partial<WireProduct>,
   fields: readonly Field[],
 ): Pick<ProductFields, Field> {
-  const read = (field: keyof ProductFields): unknown =>
-    field === "price" ? readPrice(sent) : normalText(field, sent[field] ?? "");
-  return Object.fromEntries(fields.map((field) => [field, read(field)])) as Pick<ProductFields, Field>;
-}
-
-function readPrice({ price }: Partial<WireProduct>): ProductFields["price"] {
-  if (price !== undefined) return toPrice(price, "product.price");
-  throw new ProductError({ kind: "field_invalid", field: "product.price", rule: "required", why: "price is required" });
+  const read = (field: keyof ProductFields): unknown => (field === "price" ? sent.price : normalText(sent[field] ?? ""));
+  const found: Partial<Record<keyof ProductFields, unknown>> = Object.fromEntries(fields.map((field) => [field, read(field)]));
+  const wrong = fieldProblems(found as Parameters<typeof fieldProblems>[0]);
+  if (wrong.length > 0) throw new ProductError({ kind: "fields_invalid", fields: wrong });
+  const price = sent.price === undefined || !("price" in found) ? {} : { price: toPrice(sent.price, "product.price") };
+  return { ...found, ...price } as Pick<ProductFields, Field>;
 }
 
 function readFilter({ text, category, minPrice, maxPrice }: ListProductsRequest): ProductFilter {
@@ -135,7 +133,13 @@ function toMeshError(problem: ProductProblem): MeshError {
         reason: "ORDER_BY_INVALID",
         domain,
       });
-    case "field_invalid":
-      return contractViolated([{ field: problem.field, description: problem.why, reason: problem.rule }]);
+    case "fields_invalid":
+      return contractViolated(problem.fields.map(({ field, rule, why }) => ({ field, description: why, reason: rule })));
+    case "reserved":
+      return new MeshError(Code.FAILED_PRECONDITION, `${problem.units} units of product ${problem.id} are reserved`, {
+        reason: "PRODUCT_RESERVED",
+        domain,
+        info: { units: String(problem.units) },
+      });
   }
 }

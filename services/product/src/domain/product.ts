@@ -1,5 +1,5 @@
 import type { Price } from "./price.ts";
-import { ProductError } from "./product-error.ts";
+import type { FieldProblem } from "./product-error.ts";
 
 /** A product as the service knows it. Times are ms since 1970. */
 export interface Product {
@@ -21,17 +21,25 @@ export type ProductFields = Pick<Product, "name" | "description" | "category" | 
 /** Most code points of each text. Normalising can make a text longer than the contract let in. */
 const maxLength = { name: 200, description: 10_000, category: 100 } as const;
 
-/** A text as it is kept: Unicode NFC, nothing trimmed. Problem: field_invalid. */
-export function normalText(field: keyof typeof maxLength, text: string): string {
-  const normal = text.normalize("NFC");
-  if (Array.from(normal).length > maxLength[field]) {
-    const why = `must be at most ${maxLength[field]} characters in Unicode NFC`;
-    throw new ProductError({ kind: "field_invalid", field: `product.${field}`, rule: "string.max_len", why });
+/** A text as it is kept: Unicode NFC, nothing trimmed. */
+export function normalText(text: string): string {
+  return text.normalize("NFC");
+}
+
+/** What is wrong with the fields that a caller sets: texts as they are kept, and whether there is a price. */
+export function fieldProblems(
+  fields: Partial<Record<keyof typeof maxLength, string>> & { price?: unknown },
+): readonly FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  const add = (field: keyof ProductFields, rule: string, why: string): void =>
+    void problems.push({ field: `product.${field}`, rule, why });
+  for (const field of ["name", "description", "category"] as const) {
+    if (Array.from(fields[field] ?? "").length > maxLength[field])
+      add(field, "string.max_len", `must be at most ${maxLength[field]} characters in Unicode NFC`);
   }
-  if (field === "name" && normal === "") {
-    throw new ProductError({ kind: "field_invalid", field: "product.name", rule: "required", why: "name is required" });
-  }
-  return normal;
+  if (fields.name === "") add("name", "required", "name is required");
+  if ("price" in fields && fields.price === undefined) add("price", "required", "price is required");
+  return problems;
 }
 
 /** Stands between the texts of a product, so that nothing matches across them. `fold` lets it appear nowhere else. */
