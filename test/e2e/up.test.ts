@@ -189,7 +189,7 @@ describe("protoloom up", () => {
     const { child, output } = spawnUp(["--data-dir", join(dir, "data")]);
     await once(child, "exit");
     expect(child.exitCode).toBe(1);
-    expect(output()).toMatch(/protoloom: (user|product) ended before it was ready \(exit code 1\)/);
+    expect(output()).toMatch(/protoloom: (registry|user|product) ended before it was ready \(exit code 1\)/);
   });
 
   test("leaves nothing behind when it is killed", async () => {
@@ -252,7 +252,9 @@ describe("protoloom up", () => {
   test("with --log json every line is JSON", async () => {
     const up = await startUp(["--log", "json"]);
     await up.interrupt();
-    for (const line of up.output().trim().split("\n")) expect(JSON.parse(line)).toHaveProperty("level");
+    const lines = up.output().trim().split("\n");
+    expect(lines.filter((line) => !line.startsWith("{"))).toEqual([]);
+    for (const line of lines) expect(JSON.parse(line)).toHaveProperty("level");
   });
 });
 
