@@ -43,7 +43,7 @@ export function readCallHead(headers: IncomingHttpHeaders, peer: string, newId: 
   // Without a prototype, a header called `__proto__` is a name like any other.
   const metadata = Object.create(null) as Record<string, string | string[]>;
   let bytes = 0;
-  for (const name in headers) {
+  for (const name of Object.keys(headers)) {
     const value = headers[name];
     bytes += name.length + (value?.length ?? 0) + 32;
     if (value === undefined || name.charCodeAt(0) === 58 /* : */ || transportHeaders.has(name)) continue;
