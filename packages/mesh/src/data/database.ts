@@ -12,6 +12,7 @@ import type { DatabaseFailure } from "./database-failure.ts";
 import type { Engine } from "./engine.ts";
 import { migrate } from "./migrate.ts";
 import type { Migrations } from "./migration.ts";
+import type { Peers } from "./peers.ts";
 import { createTransactionScope } from "./transaction-scope.ts";
 import type { TransactionScope } from "./transaction-scope.ts";
 
@@ -67,6 +68,15 @@ export interface Database<Tables> extends AsyncDisposable {
    * it took place, and the error is passed on. Once the call that is being handled has ended, nothing is begun for it.
    */
   transaction<T>(work: (trx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` over one view of what is committed when it makes its first query, however long it takes; other queries go
+   * on beside it. On PostgreSQL it holds a connection, and back the removal of old row versions: read fast, and be done.
+   */
+  view<T>(work: (view: ReadonlyKysely<Tables>) => Promise<T>): Promise<T>;
+  /** Calls back once the transaction that is open here has committed. It must not throw. Throws outside of a transaction. */
+  afterCommit(work: () => void): void;
+  /** The other processes on the same database; undefined on SQLite, where there are none. */
+  readonly peers: Peers | undefined;
   /** What kind of failure an error of `read` or `transaction` is. */
   classify(error: unknown): DatabaseFailure;
   /** Resolves if the database answers. */
@@ -98,6 +108,9 @@ export async function openDatabase<Tables>(options: DatabaseOptions): Promise<Da
     read: engine.reader as unknown as ReadonlyKysely<Tables>,
     transaction: async (work) =>
       await runAgain(engine, { clock, random }, async (state) => await runOnce(writer, { scope, state }, work)),
+    view: async (work) => await engine.view(async (view) => await work(view as unknown as ReadonlyKysely<Tables>)),
+    afterCommit: scope.afterCommit,
+    peers: engine.peers,
     classify: engine.classify,
     async ping() {
       await sql`select 1`.execute(engine.reader);
@@ -120,7 +133,7 @@ async function openEngine(
     return await openSqliteEngine({ file: join(dataDir, `${name}.sqlite`), ...limits, scope, clock });
   }
   const { openPostgresEngine } = await import("./postgres-engine.ts");
-  return openPostgresEngine({ url, schema: name, ...limits, scope, logger });
+  return openPostgresEngine({ url, schema: name, ...limits, scope, clock, logger });
 }
 
 /** Whether the COMMIT of a transaction has been sent. */
@@ -135,13 +148,15 @@ async function runOnce<Tables, T>(
 ): Promise<T> {
   scope.assertOutside();
   let failed: { readonly error: unknown } | undefined;
+  const afterCommit: (() => void)[] = [];
+  let result: T;
   try {
-    return await writer.transaction().execute(async (trx) => {
+    result = await writer.transaction().execute(async (trx) => {
       try {
         currentCall()?.signal.throwIfAborted();
-        const result = await scope.run(async () => await work(trx));
+        const done = await scope.run(afterCommit, async () => await work(trx));
         state.committing = true;
-        return result;
+        return done;
       } catch (error) {
         failed = { error };
         throw error;
@@ -151,6 +166,8 @@ async function runOnce<Tables, T>(
     // A rollback that fails as well, since the connection is gone, must not hide why it was needed.
     throw failed === undefined ? error : failed.error;
   }
+  for (const tell of afterCommit) tell();
+  return result;
 }
 
 async function runAgain<T>(

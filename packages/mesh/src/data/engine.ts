@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { DatabaseFailure } from "./database-failure.ts";
+import type { Peers } from "./peers.ts";
 
 /** A database engine, opened for one service: the seam that SQLite and PostgreSQL fill. */
 export interface Engine {
@@ -10,6 +11,10 @@ export interface Engine {
   readonly writer: Kysely<unknown>;
   /** Runs `work` with a connection of its own while no other process does the same. */
   alone(work: (db: Kysely<unknown>) => Promise<void>): Promise<void>;
+  /** Runs `work` over one view of what is committed when it makes its first query. It cannot write. */
+  view<T>(work: (db: Kysely<unknown>) => Promise<T>): Promise<T>;
+  /** The other processes on the same database; undefined where there can be none. */
+  readonly peers: Peers | undefined;
   classify(error: unknown): DatabaseFailure;
   close(): Promise<void>;
 }

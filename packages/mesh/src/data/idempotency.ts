@@ -9,6 +9,7 @@ import { MeshError } from "../base/mesh-error.ts";
 import type { Database } from "./database.ts";
 import { meshTables } from "./mesh-tables.ts";
 import type { MeshTables } from "./mesh-tables.ts";
+import { startSweep } from "./sweep.ts";
 
 /** How long answers are kept, and how they are removed. */
 export const idempotencyDefaults = {
@@ -57,8 +58,13 @@ export interface IdempotencyOptions {
 export function createIdempotency<Tables>(database: Database<Tables>, options: IdempotencyOptions): Idempotency<Tables> {
   const { domain, logger, clock = systemClock } = options;
   const sweep = async (): Promise<void> => await removeExpired(database, clock);
-  const ended = new AbortController();
-  const sweeping = sweepForEver({ sweep, logger, clock, signal: ended.signal });
+  const sweeping = startSweep({
+    sweep,
+    intervalMs: idempotencyDefaults.sweepIntervalMs,
+    failure: "expired request ids could not be removed",
+    logger,
+    clock,
+  });
   return {
     async run(method, request, work) {
       if (request.requestId === "") return await database.transaction(work);
@@ -78,10 +84,7 @@ export function createIdempotency<Tables>(database: Database<Tables>, options: I
       });
     },
     sweep,
-    async [Symbol.asyncDispose]() {
-      ended.abort();
-      await sweeping;
-    },
+    [Symbol.asyncDispose]: async () => await sweeping[Symbol.asyncDispose](),
   };
 }
 
@@ -152,27 +155,5 @@ async function removeExpired<Tables>(database: Database<Tables>, clock: Clock): 
       return numAffectedRows ?? 0n;
     });
     if (removed < sweepBatch) return;
-  }
-}
-
-async function sweepForEver({
-  sweep,
-  logger,
-  clock,
-  signal,
-}: {
-  readonly sweep: () => Promise<void>;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await clock.sleep(idempotencyDefaults.sweepIntervalMs, signal);
-      await sweep();
-    } catch (error) {
-      // The next round removes what this one left.
-      if (!signal.aborted) logger.warn({ err: error }, "expired request ids could not be removed");
-    }
   }
 }

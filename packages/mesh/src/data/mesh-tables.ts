@@ -1,8 +1,11 @@
 import type { Transaction } from "kysely";
+import { changeLogMigration } from "./change-log-tables.ts";
+import type { ChangeLogTables } from "./change-log-tables.ts";
+import type { Engine } from "./engine.ts";
 import type { Migrations } from "./migration.ts";
 
 /** The mesh's own tables, beside those of the service. */
-export interface MeshTables {
+export interface MeshTables extends ChangeLogTables {
   readonly mesh_idempotency: {
     readonly principal: string;
     readonly method: string;
@@ -20,8 +23,12 @@ export function meshTables<Tables>(trx: Transaction<Tables>): Transaction<MeshTa
   return trx as unknown as Transaction<MeshTables>;
 }
 
-/** The steps that make them. */
-export const meshMigrations: Migrations = {
+/** The steps that make them on an engine. */
+export function meshMigrations(engine: Engine["name"]): Migrations {
+  return { ...sameOnBoth, "0003_change_log": changeLogMigration(engine) };
+}
+
+const sameOnBoth: Migrations = {
   "0001_idempotency": async (db, { text, bytes }) => {
     await db.schema
       .createTable("mesh_idempotency")

@@ -24,7 +24,7 @@ export async function migrate(
     text: engine.name === "postgres" ? sql`text collate "C"` : sql`text`,
     bytes: engine.name === "postgres" ? sql`bytea` : sql`blob`,
   };
-  const steps = [...inOrder(meshMigrations, "mesh/"), ...inOrder(migrations, "")];
+  const steps = [...inOrder(meshMigrations(engine.name), "mesh/"), ...inOrder(migrations, "")];
   await engine.alone(async (connection) => {
     const db = connection as Kysely<unknown> as Kysely<MigrationTables>;
     await db.schema

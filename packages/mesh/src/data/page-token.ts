@@ -1,9 +1,9 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { Code } from "../base/code.ts";
 import { MeshError } from "../base/mesh-error.ts";
 import type { Database } from "./database.ts";
-import { meshTables } from "./mesh-tables.ts";
 import type { Position } from "./order-by.ts";
+import { readSecret } from "./secret.ts";
 
 const macBytes = 16;
 
@@ -26,7 +26,7 @@ export async function createPageTokens<Tables>(
   database: Database<Tables>,
   options: { readonly domain: string },
 ): Promise<PageTokens> {
-  const key = await readKey(database);
+  const key = await readSecret(database, "page_token", 32);
   const sign = (query: string, position: string): Buffer =>
     createHmac("sha256", key).update(`${query.length}\n${query}${position}`).digest().subarray(0, macBytes);
   return {
@@ -52,19 +52,4 @@ export async function createPageTokens<Tables>(
       return JSON.parse(text) as Position;
     },
   };
-}
-
-async function readKey<Tables>(database: Database<Tables>): Promise<Buffer> {
-  const name = "page_token";
-  const value = await database.transaction(async (trx) => {
-    const db = meshTables(trx);
-    const made = { name, value: randomBytes(32).toString("base64url") };
-    await db
-      .insertInto("mesh_secret")
-      .values(made)
-      .onConflict((conflict) => conflict.column("name").doNothing())
-      .execute();
-    return (await db.selectFrom("mesh_secret").select("value").where("name", "=", name).executeTakeFirstOrThrow()).value;
-  });
-  return Buffer.from(value, "base64url");
 }

@@ -1,8 +1,10 @@
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
+import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import { classifyPostgres } from "./database-failure.ts";
 import type { Engine } from "./engine.ts";
+import { createPostgresPeers } from "./postgres-peers.ts";
 import { createPostgresPool, poolOf, withPostgresClient } from "./postgres-pool.ts";
 import type { PostgresQuery } from "./postgres-pool.ts";
 import type { TransactionScope } from "./transaction-scope.ts";
@@ -21,6 +23,7 @@ export interface PostgresEngineOptions {
   /** Longest wait for another instance that changes the schema. */
   readonly migrationTimeoutMs: number;
   readonly scope: TransactionScope;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -45,6 +48,8 @@ export function openPostgresEngine(options: PostgresEngineOptions): Engine {
         },
       );
     },
+    view: async (work) => await db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
+    peers: createPostgresPeers(db, options),
     classify: classifyPostgres,
     close: async () => await pool.end(),
   };

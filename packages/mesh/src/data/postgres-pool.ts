@@ -73,21 +73,26 @@ async function enter(client: pg.ClientBase, options: PostgresPoolOptions): Promi
 /** Runs one query and gives its rows. */
 export type PostgresQuery = (sql: string, parameters: readonly unknown[]) => Promise<pg.QueryResult>;
 
-/** Opens one connection without limits, outside of any pool, and closes it after `work`. */
+/**
+ * Opens one connection without limits, outside of any pool, and closes it after `work`, which also learns when the
+ * connection breaks. `onNotification` is called for each NOTIFY that it listens to.
+ */
 export async function withPostgresClient(
   url: string,
-  options: { readonly schema: string; readonly connectTimeoutMs: number },
-  work: (query: PostgresQuery) => Promise<void>,
+  options: { readonly schema: string; readonly connectTimeoutMs: number; readonly onNotification?: () => void },
+  work: (query: PostgresQuery, closed: Promise<void>) => Promise<void>,
 ): Promise<void> {
   const client = new pg.Client({ ...connectionOptions(url, options.schema), connectionTimeoutMillis: options.connectTimeoutMs });
   client.on("error", () => {
     // The query that is under way, or the next one, rejects.
   });
+  client.on("notification", () => options.onNotification?.());
+  const closed = new Promise<void>((resolve) => client.once("end", () => resolve()));
   try {
     await client.connect().catch((error: unknown) => {
       throw toDatabaseError(error);
     });
-    await work(async (sql, parameters) => await queryOn(client, sql, parameters));
+    await work(async (sql, parameters) => await queryOn(client, sql, parameters), closed);
   } finally {
     await client.end().catch(() => {
       // It is gone already.

@@ -227,7 +227,7 @@ describeWith(["postgres"], "a database on a PostgreSQL that fails", () => {
       }),
     );
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
-    expect(outcomes.map(({ steps }) => steps).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 3]);
+    expect(outcomes.map(({ steps }) => steps).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 4]);
   });
 
   test("a server that is away makes a start wait and then fail, and a call fail at once", async () => {

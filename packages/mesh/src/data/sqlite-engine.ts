@@ -50,6 +50,18 @@ export async function openSqliteEngine({ file, acquireTimeoutMs, scope, clock }:
       reader,
       writer,
       alone: async (work) => await work(writer),
+      async view(work) {
+        const connection = openConnection(file);
+        try {
+          connection.exec("pragma query_only = 1; begin");
+          return await work(
+            new Kysely<unknown>({ dialect: createSqliteDialect(connection, { take: () => {}, give: () => {} }) }),
+          );
+        } finally {
+          connection.close();
+        }
+      },
+      peers: undefined,
       classify: classifySqlite,
       async close() {
         reading.close();
