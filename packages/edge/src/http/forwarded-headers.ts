@@ -36,8 +36,16 @@ export function createForwardHeaders(allowed: readonly string[]): ForwardHeaders
       if (name.startsWith(grpcMetadata)) add(metadata, name.slice(grpcMetadata.length), headers[name]);
       else if (prefixes.some((prefix) => name.startsWith(prefix))) add(metadata, name, headers[name]);
     }
+    const { connection } = headers;
+    if (connection !== undefined) dropNominated(metadata, connection);
     return metadata;
   };
+}
+
+/** Fields that Connection names end here (RFC 9110 section 7.6.1). */
+function dropNominated(metadata: Record<string, unknown>, connection: string): void {
+  if (connection === "keep-alive" || connection === "close") return;
+  for (const name of connection.toLowerCase().split(",")) delete metadata[name.trim()];
 }
 
 function isInside(name: string): boolean {

@@ -35,8 +35,8 @@ export function createHttp1Exchange(
       return signalOf(request.socket);
     },
     respond(status, headers, body = "") {
-      // A body that is left unread would keep the connection busy; without length or coding there is none.
-      if (!request.complete && hasBody(request)) response.shouldKeepAlive = false;
+      // A small body that was not read is skipped by Node; a large one is not worth the connection.
+      if (!request.complete && isLarge(request)) response.shouldKeepAlive = false;
       const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
       const isEmpty = status === 204 || status === 304;
       if (!isEmpty) headers["content-length"] ??= length;
@@ -68,8 +68,10 @@ function signalOf(socket: Socket & { [gone]?: AbortController }): AbortSignal {
   return controller.signal;
 }
 
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers["transfer-encoding"] !== undefined || (request.headers["content-length"] ?? "0") !== "0";
+const skippedBytes = 65_536;
+
+function isLarge({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > skippedBytes;
 }
 
 function toPairs(trailers: OutgoingHttpHeaders): [string, string][] {

@@ -219,7 +219,8 @@ describe("headers", () => {
         "grpc-metadata-grpc-timeout": "1n",
         "grpc-metadata-a-bin": "***",
         traceparent: "00-zz",
-        connection: "x-custom-a",
+        "x-custom-b": "4",
+        connection: "keep-alive, X-Custom-B",
         cookie: "a=b",
       },
     });
@@ -228,6 +229,7 @@ describe("headers", () => {
       "x-user-id",
       "x-roles",
       "x-internal-a",
+      "x-custom-b",
       "x-other",
       "cookie",
       "a-bin",
