@@ -120,6 +120,50 @@ describe("the p2c picker", () => {
     expect(shares.get("10.0.0.1:1") ?? 0).toBeLessThan(1_300);
   });
 
+  test("does not pick a doubtful endpoint while there is another, however few", () => {
+    const doubtful = new Set(["10.0.0.1:1"]);
+    const isDoubtful = ({ key }: Endpoint): boolean => doubtful.has(key);
+    const picker = createP2cPicker({ clock: createFakeClock(), random: seededRandom(10), isDoubtful });
+    picker.update(endpoints(8));
+    const keysOf = (count: number): string[] => [...picks(picker, count, () => ok(5)).keys()];
+    expect(keysOf(1_000)).not.toContain("10.0.0.1:1");
+    for (const { key } of endpoints(6)) doubtful.add(key);
+    expect(keysOf(1_000).toSorted()).toEqual(["10.0.0.1:7", "10.0.0.1:8"]);
+    // One that has failed is better than one that does not answer.
+    expect(picks(picker, 20, () => notSent).size).toBe(2);
+    for (const { key } of endpoints(8)) doubtful.add(key);
+    expect(keysOf(1_000)).toHaveLength(8);
+    doubtful.clear();
+    expect(keysOf(1_000)).toHaveLength(8);
+  });
+
+  test("takes an endpoint that answers again for one of its peers, whatever the calls took that waited for it", () => {
+    const doubtful = new Set<string>();
+    const isDoubtful = ({ key }: Endpoint): boolean => doubtful.has(key);
+    const picker = createP2cPicker({ clock: createFakeClock(), random: seededRandom(12), isDoubtful });
+    picker.update(endpoints(2));
+    picks(picker, 100, () => ok(5));
+    const waiting = Array.from({ length: 40 }, () => picker.pick()).filter((pick) => pick?.endpoint.port === 1);
+    doubtful.add("10.0.0.1:1");
+    picks(picker, 100, () => ok(5));
+    for (const pick of waiting.splice(0, 5)) pick?.done(ok(1_500));
+    doubtful.clear();
+    picks(picker, 10, () => ok(5));
+    for (const pick of waiting) pick?.done(ok(1_500));
+    expect(picks(picker, 1_000, () => ok(5)).get("10.0.0.1:1") ?? 0).toBeGreaterThan(300);
+  });
+
+  test("counts calls that fail together as one failure", async () => {
+    const clock = createFakeClock();
+    const picker = createP2cPicker({ clock, random: seededRandom(11) });
+    picker.update(endpoints(2));
+    const together = Array.from({ length: 40 }, () => picker.pick());
+    for (const pick of together) if (pick?.endpoint.port === 1) pick.done({ code: Code.UNAVAILABLE, latencyMs: 5, sent: true });
+    expect([...picks(picker, 100, () => ok(5)).keys()]).toEqual(["10.0.0.1:2"]);
+    await clock.advance(51);
+    expect(picks(picker, 100, () => ok(5)).size).toBe(2);
+  });
+
   test("still picks when all endpoints fail, each of them", () => {
     const picker = createP2cPicker({ clock: createFakeClock(), random: seededRandom(6) });
     picker.update(endpoints(3));

@@ -36,6 +36,10 @@ interface Node {
   latencyAtMs: number;
   failures: number;
   avoidedUntilMs: number;
+  /** It did not answer when it was last looked at. */
+  doubted: boolean;
+  /** Rises when it answers again: what calls from before then took says nothing of it. */
+  era: number;
 }
 
 /** Codes of calls that were given up, or that the endpoint could not answer. */
@@ -48,6 +52,10 @@ const saysNothingOfSpeed: ReadonlySet<StatusCode> = new Set([
   Code.DATA_LOSS,
 ]);
 
+function meanLatencyMs(nodes: readonly Node[]): number {
+  return nodes.reduce((sum, { latencyMs }) => sum + latencyMs, 0) / nodes.length;
+}
+
 /** Below this, latencies are equal: differences of microseconds are noise. */
 const leastLatencyMs = 0.1;
 
@@ -55,14 +63,16 @@ const leastLatencyMs = 0.1;
  * Picks by two random choices. Of the two, the chance of each falls with its latency and with the square of its calls in
  * flight, and rises with its weight: equal endpoints get equal shares, a slow one gets what is left for it, and none is
  * ever starved, so that one which has recovered is noticed. An endpoint that failed with UNAVAILABLE is avoided for a
- * bounded time while there are others. O(1).
+ * bounded time while there are others, and one that is doubtful is not picked at all. O(1), unless most are avoided.
  */
 export function createP2cPicker(options: {
   readonly clock: Clock;
   readonly random: Random;
   readonly settings?: Partial<P2cSettings>;
+  /** True: the endpoint does not answer at the moment. Asked at each pick. Default: none is. */
+  readonly isDoubtful?: (endpoint: Endpoint) => boolean;
 }): Picker {
-  const { clock, random } = options;
+  const { clock, random, isDoubtful = () => false } = options;
   const settings: P2cSettings = { ...p2cDefaults, ...options.settings };
   let nodes: readonly Node[] = [];
 
@@ -72,9 +82,26 @@ export function createP2cPicker(options: {
     return node.endpoint.weight / (latencyMs * (node.inFlight + 1) ** 2);
   };
 
+  /** 0: none. 1: it failed a short while ago. 2: it does not answer. */
+  const reluctance = (node: Node, nowMs: number): number => {
+    if (isDoubtful(node.endpoint)) {
+      node.doubted = true;
+      return 2;
+    }
+    if (node.doubted) {
+      // It begins as a newcomer would.
+      const others = nodes.filter((other) => other !== node && !other.doubted);
+      node.doubted = false;
+      node.era++;
+      if (others.length > 0) node.latencyMs = meanLatencyMs(others);
+      node.latencyAtMs = nowMs;
+    }
+    return node.avoidedUntilMs > nowMs ? 1 : 0;
+  };
+
   const choose = (first: Node, second: Node, nowMs: number): Node => {
-    const firstAvoided = first.avoidedUntilMs > nowMs;
-    if (firstAvoided !== second.avoidedUntilMs > nowMs) return firstAvoided ? second : first;
+    const difference = reluctance(first, nowMs) - reluctance(second, nowMs);
+    if (difference !== 0) return difference > 0 ? second : first;
     const forFirst = preference(first, nowMs);
     const forSecond = preference(second, nowMs);
     return random() * (forFirst + forSecond) < forFirst ? first : second;
@@ -85,23 +112,28 @@ export function createP2cPicker(options: {
     if (count < 2) return candidates[0];
     let chosen: Node | undefined;
     // A pair of avoided ones is drawn again, twice at most.
-    for (let draw = 0; draw < 3 && (chosen === undefined || chosen.avoidedUntilMs > nowMs); draw++) {
+    for (let draw = 0; draw < 3 && (chosen === undefined || reluctance(chosen, nowMs) > 0); draw++) {
       const first = Math.floor(random() * count);
       const step = 1 + Math.floor(random() * (count - 1));
       chosen = choose(candidates[first] as Node, candidates[(first + step) % count] as Node, nowMs);
     }
-    return chosen;
+    if (chosen === undefined || reluctance(chosen, nowMs) < 2) return chosen;
+    // Few are left that answer: the draws have missed them.
+    const answering = candidates.filter(({ endpoint }) => !isDoubtful(endpoint));
+    return answering.length === 0 ? chosen : pickOf(answering, nowMs);
   };
 
-  const learn = (node: Node, outcome: Outcome): void => {
+  const learn = (node: Node, outcome: Outcome, era: number): void => {
     const nowMs = clock.monotonicMs();
     if (outcome.code === Code.UNAVAILABLE) {
+      // Calls that fail together, with one connection, are one failure.
+      if (node.avoidedUntilMs > nowMs) return;
       const avoidMs = Math.min(settings.penaltyMaxMs, settings.penaltyBaseMs * 2 ** Math.min(node.failures, 20));
       node.failures++;
       node.avoidedUntilMs = nowMs + avoidMs;
       return;
     }
-    if (!outcome.sent) return;
+    if (!outcome.sent || era !== node.era) return;
     // A call that was given up says only that the endpoint is at least that slow, and to fail fast is no speed.
     const onlySlower = saysNothingOfSpeed.has(outcome.code);
     if (!onlySlower) {
@@ -118,6 +150,7 @@ export function createP2cPicker(options: {
 
   const pickNode = (node: Node): Pick => {
     let ended = false;
+    const { era } = node;
     node.inFlight++;
     return {
       endpoint: node.endpoint,
@@ -125,7 +158,7 @@ export function createP2cPicker(options: {
         if (ended) return;
         ended = true;
         node.inFlight--;
-        learn(node, outcome);
+        learn(node, outcome, era);
       },
     };
   };
@@ -141,8 +174,7 @@ export function createP2cPicker(options: {
       const known = new Map(nodes.map((node) => [node.endpoint.key, node]));
       const nowMs = clock.monotonicMs();
       // A newcomer is taken to be as fast as its peers: it is neither flooded nor starved.
-      const expectedLatencyMs =
-        nodes.length === 0 ? settings.initialLatencyMs : nodes.reduce((sum, { latencyMs }) => sum + latencyMs, 0) / nodes.length;
+      const expectedLatencyMs = nodes.length === 0 ? settings.initialLatencyMs : meanLatencyMs(nodes);
       const next = new Map<string, Node>();
       for (const endpoint of endpoints) {
         const node = known.get(endpoint.key) ?? {
@@ -152,6 +184,8 @@ export function createP2cPicker(options: {
           latencyAtMs: nowMs,
           failures: 0,
           avoidedUntilMs: 0,
+          doubted: false,
+          era: 0,
         };
         node.endpoint = endpoint;
         next.set(endpoint.key, node);

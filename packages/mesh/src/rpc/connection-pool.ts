@@ -44,8 +44,13 @@ export function createConnectionPool(context: RpcContext): ConnectionPool {
     const { key } = endpoint;
     let entry = entries.get(key);
     if (entry === undefined) {
-      entry = { connections: new EndpointConnections(endpoint, context, () => onIdle(key)), holders: 0, stopIdle: undefined };
-      entries.set(key, entry);
+      const made: Entry = {
+        connections: new EndpointConnections(endpoint, context, { onIdle: () => onIdle(key), isHeld: () => made.holders > 0 }),
+        holders: 0,
+        stopIdle: undefined,
+      };
+      entries.set(key, made);
+      entry = made;
     }
     return entry;
   };

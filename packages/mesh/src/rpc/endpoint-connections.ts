@@ -33,12 +33,14 @@ const steadyAfterMs = 1_000;
 /**
  * The connections to one endpoint, opened when calls need them: one, and more only while all are at the peer's stream
  * limit. After a failure the next attempt waits (50 ms to 2 s, full jitter); calls fail at once meanwhile, as never sent.
+ * While the endpoint is in a set that attempt needs no call, so no call has to find out whether it is back.
  * States: open, and closed for good after `close`.
  */
 export class EndpointConnections implements ConnectionOwner {
   readonly endpoint: Endpoint;
   readonly #context: RpcContext;
   readonly #onIdle: () => void;
+  readonly #isHeld: () => boolean;
   readonly #connections: Http2Connection[] = [];
   readonly #draining = new Set<Http2Connection>();
   readonly #waiters = new Set<ConnectionWaiter>();
@@ -47,13 +49,19 @@ export class EndpointConnections implements ConnectionOwner {
   #failures = 0;
   #nextAttemptMs = 0;
   #lastError: MeshError | undefined;
+  #stopReconnect: (() => void) | undefined;
   #keepaliveAfterMs: number;
 
-  /** `onIdle` is called whenever the last call here has ended. */
-  constructor(endpoint: Endpoint, context: RpcContext, onIdle: () => void) {
+  /** `onIdle` is called whenever the last call here has ended; `isHeld` says whether the endpoint is in a set. */
+  constructor(
+    endpoint: Endpoint,
+    context: RpcContext,
+    { onIdle, isHeld }: { readonly onIdle: () => void; readonly isHeld: () => boolean },
+  ) {
     this.endpoint = endpoint;
     this.#context = context;
     this.#onIdle = onIdle;
+    this.#isHeld = isHeld;
     this.#keepaliveAfterMs = context.settings.keepaliveAfterMs;
   }
 
@@ -62,10 +70,25 @@ export class EndpointConnections implements ConnectionOwner {
     return this.#waiters.size === 0 && this.#connections.every(({ streams }) => streams === 0);
   }
 
+  /** True: calls had better go elsewhere. The endpoint does not answer, or could not be reached when last tried. */
+  get isDoubtful(): boolean {
+    let isSuspect = false;
+    for (const connection of this.#connections) {
+      if (connection.isSuspect) isSuspect = true;
+      else if (connection.isReady) return false;
+    }
+    return isSuspect || this.#lastError !== undefined;
+  }
+
   /** A connection that takes a call right now, or undefined: then `wait`. */
   ready(): Http2Connection | undefined {
-    for (const connection of this.#connections) if (connection.hasRoom) return connection;
-    return undefined;
+    let suspect: Http2Connection | undefined;
+    for (const connection of this.#connections) {
+      if (!connection.hasRoom) continue;
+      if (!connection.isSuspect) return connection;
+      suspect ??= connection;
+    }
+    return suspect;
   }
 
   /** Waits for a connection; opens one if that may help. Gives the error, and does not wait, while the back-off lasts. */
@@ -83,13 +106,13 @@ export class EndpointConnections implements ConnectionOwner {
 
   /** Closes each connection when its calls have ended, and opens no other. */
   drain(): void {
-    this.#discarded = true;
+    this.#discard();
     for (const connection of [...this.#connections]) connection.drain();
   }
 
   /** Closes everything; calls in flight and waiting fail. */
   close(error: MeshError): void {
-    this.#discarded = true;
+    this.#discard();
     for (const connection of [...this.#connections, ...this.#draining]) connection.destroy(error);
     this.#failWaiters(error);
   }
@@ -101,6 +124,14 @@ export class EndpointConnections implements ConnectionOwner {
     if (this.#lastError !== undefined) logger.info({ endpoint: this.endpoint.key }, "the endpoint can be reached again");
     this.#lastError = undefined;
     this.onRoom(connection);
+  }
+
+  onSuspect({ isSuspect }: Http2Connection): void {
+    const { logger, meter } = this.#context;
+    const endpoint = this.endpoint.key;
+    if (!isSuspect) return logger.info({ endpoint }, "the endpoint answers again");
+    meter.count("mesh_rpc_suspects_total");
+    logger.warn({ endpoint }, "the endpoint does not answer: calls go to others");
   }
 
   onRoom(connection: Http2Connection): void {
@@ -128,7 +159,8 @@ export class EndpointConnections implements ConnectionOwner {
     if (!wasDraining) {
       meter.count("mesh_rpc_connections_total", { result: wasReady ? "lost" : "failed" });
       if (this.#wasSteady(connection)) this.#failures = 0;
-      else this.#backOff(error);
+      else this.#delayNext();
+      this.#doubt(error);
     }
     this.#serveWaiters();
     if (this.isIdle) this.#onIdle();
@@ -151,19 +183,39 @@ export class EndpointConnections implements ConnectionOwner {
     const { settings, clock, random } = this.#context;
     const options = { settings, clock, random, keepaliveAfterMs: this.#keepaliveAfterMs };
     try {
-      this.#connections.push(new Http2Connection(this.endpoint, this, options));
+      const connection = new Http2Connection(this.endpoint, this, options);
+      this.#connections.push(connection);
+      clock.after(settings.connectPatienceMs, () => this.#losePatience(connection));
     } catch (cause) {
       // The registry can list what is no address at all.
-      this.#backOff(fromNodeError(cause, this.endpoint.key));
+      this.#delayNext();
+      this.#doubt(fromNodeError(cause, this.endpoint.key));
     }
   }
 
-  #backOff(error: MeshError): void {
+  /** A connection that takes long is still attempted, but nobody who has a choice waits for it. */
+  #losePatience(connection: Http2Connection): void {
+    if (!connection.isConnecting || this.#connections.some(({ isReady }) => isReady)) return;
+    const detail = `no HTTP/2 settings within ${this.#context.settings.connectPatienceMs} ms`;
+    const error = fromNodeError(new Error(detail), this.endpoint.key);
+    this.#doubt(error);
+    this.#failWaiters(error);
+  }
+
+  /** The endpoint cannot be reached: calls avoid it, and while it is in a set it is tried again without them. */
+  #doubt(error: MeshError): void {
+    if (this.#discarded) return;
+    const { clock, logger } = this.#context;
     if (this.#lastError === undefined) {
-      this.#context.logger.warn({ endpoint: this.endpoint.key, err: error.detail }, "no connection to the endpoint");
+      logger.warn({ endpoint: this.endpoint.key, err: error.detail }, "no connection to the endpoint");
     }
     this.#lastError = error;
-    this.#delayNext();
+    if (this.#stopReconnect !== undefined || !this.#isHeld()) return;
+    // A timer may fire a fraction of a millisecond early.
+    this.#stopReconnect = clock.after(Math.max(0, this.#nextAttemptMs - clock.monotonicMs()) + 1, () => {
+      this.#stopReconnect = undefined;
+      if (this.#connections.length === 0) this.#connectMore();
+    });
   }
 
   #delayNext(): void {
@@ -171,6 +223,12 @@ export class EndpointConnections implements ConnectionOwner {
     const backoff = { baseMs: settings.reconnectBaseMs, maxMs: settings.reconnectMaxMs };
     this.#nextAttemptMs = clock.monotonicMs() + fullJitterMs(this.#failures, backoff, random);
     this.#failures++;
+  }
+
+  #discard(): void {
+    this.#discarded = true;
+    this.#stopReconnect?.();
+    this.#stopReconnect = undefined;
   }
 
   #wasSteady(connection: Http2Connection): boolean {

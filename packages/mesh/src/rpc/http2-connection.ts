@@ -31,6 +31,8 @@ type State =
 export interface ConnectionOwner {
   /** It takes calls. */
   onReady(connection: Http2Connection): void;
+  /** It has become suspect (`isSuspect`), or answers again. */
+  onSuspect(connection: Http2Connection): void;
   /** A call has ended: there is room for another. */
   onRoom(connection: Http2Connection): void;
   /** It takes no more calls; those that it has go on. `byPeer`: the peer has sent GOAWAY. */
@@ -96,6 +98,8 @@ export class Http2Connection {
   #maxStreams = 0;
   #lastStreamId = Number.POSITIVE_INFINITY;
   readonly #keepalive: Keepalive;
+  /** True while the peer has not answered a PING for a while: it may be stopped, or only busy. */
+  isSuspect = false;
   /** True once the peer has complained of too many PINGs. */
   tooManyPings = false;
 
@@ -264,10 +268,11 @@ export class Http2Connection {
   }
 
   #createKeepalive(afterMs: number): Keepalive {
-    const { keepaliveTimeoutMs: timeoutMs } = this.#settings;
+    const { keepaliveSuspectMs: suspectMs, keepaliveTimeoutMs: timeoutMs } = this.#settings;
     return createKeepalive({
       clock: this.#clock,
       afterMs,
+      suspectMs,
       timeoutMs,
       bytesRead: () => this.#socket.bytesRead,
       isBusy: () => this.#streams > 0,
@@ -276,6 +281,10 @@ export class Http2Connection {
         this.#session.ping((error) => {
           if (error === null) onAnswer();
         });
+      },
+      onSuspect: (isSuspect) => {
+        this.isSuspect = isSuspect;
+        this.#owner.onSuspect(this);
       },
       onSilence: () => {
         const detail = `${this.#endpoint.key} has not answered a PING for ${timeoutMs} ms`;

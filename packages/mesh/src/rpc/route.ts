@@ -36,9 +36,13 @@ export function createServiceRoute(
   options: { readonly context: RpcContext; readonly pool: ConnectionPool },
 ): ClosableRoute {
   const { context, pool } = options;
-  const picker: Picker = createP2cPicker({ clock: context.clock, random: context.random });
   const watch = new AbortController();
   const held = new Map<string, EndpointConnections>();
+  const picker: Picker = createP2cPicker({
+    clock: context.clock,
+    random: context.random,
+    isDoubtful: ({ key }) => held.get(key)?.isDoubtful === true,
+  });
   const changes = createChanges();
   let isKnown = false;
   let following: Promise<void> | undefined;

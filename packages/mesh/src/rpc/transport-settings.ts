@@ -2,9 +2,13 @@
 export interface TransportSettings {
   /** Longest time from the start of a connection to the peer's first SETTINGS frame (gRPC: MIN_CONNECT_TIMEOUT), in ms. Default: 2,000. */
   readonly connectTimeoutMs: number;
-  /** Silence of a connection with calls in flight after which a PING is sent (gRPC A8: keepalive time), in ms. Default: 1,000. */
+  /** How long calls wait for a connection before they are made elsewhere; it is still attempted meanwhile, in ms. Default: 500. */
+  readonly connectPatienceMs: number;
+  /** Silence of a connection with calls in flight after which a PING is sent (gRPC A8: keepalive time), in ms. Default: 400. */
   readonly keepaliveAfterMs: number;
-  /** Longest wait for anything to be read after that PING (gRPC A8: keepalive timeout), in ms. Default: 1,000. */
+  /** Silence after that PING from which on calls go to other endpoints; those in flight go on, in ms. Default: 400. */
+  readonly keepaliveSuspectMs: number;
+  /** Silence after that PING which ends the connection and its calls (gRPC A8: keepalive timeout), in ms. Default: 1,600. */
   readonly keepaliveTimeoutMs: number;
   /** Silence before a PING to a peer that has complained of too many PINGs, in ms. Default: 300,000, what Go and C++ servers allow. */
   readonly keepaliveToleratedMs: number;
@@ -43,8 +47,10 @@ export interface TransportSettings {
 /** The defaults of a transport. */
 export const transportDefaults: TransportSettings = {
   connectTimeoutMs: 2_000,
-  keepaliveAfterMs: 1_000,
-  keepaliveTimeoutMs: 1_000,
+  connectPatienceMs: 500,
+  keepaliveAfterMs: 400,
+  keepaliveSuspectMs: 400,
+  keepaliveTimeoutMs: 1_600,
   keepaliveToleratedMs: 300_000,
   maxConnectionAgeMs: 1_800_000,
   maxConnectionAgeJitter: 0.1,
