@@ -251,6 +251,8 @@ describe("REST over HTTP/2", () => {
     expect((await ask({ ":path": "/healthz", ":authority": "127.0.0.1:abc" })).status).toBe(400);
     await expect(ask({ ":path": "/healthz", "x-large": "x".repeat(17_000) })).rejects.toThrow("ENHANCE_YOUR_CALM");
     expect((await ask({ ":path": `/${"x".repeat(9_000)}` })).status).toBe(414);
+    const large = await ask({ ":path": "/v1/fixture:echo", ":method": "POST" }, `{"text":"${"x".repeat(5_000_000)}"}`);
+    expect(large.status).toBe(429);
     expect((await ask({ ":path": "/healthz" })).status).toBe(200);
     session.close();
   });

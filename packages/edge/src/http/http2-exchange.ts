@@ -74,9 +74,15 @@ export function createHttp2Exchange(
   };
 }
 
+/** How long a client may go on sending a body whose answer it has. */
+const lingerMs = 1_000;
+
 /** A request whose body is not read to its end would stay open after its answer; one whose client stops reading, too. */
 function closeWhenAnswered(stream: ServerHttp2Stream, stallTimeoutMs: number): void {
   if (stream.destroyed || (stream.readableEnded && stream.writableFinished)) return;
-  if (!stream.readableEnded) stream.resume();
+  if (!stream.readableEnded) {
+    stream.resume();
+    setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs).unref();
+  }
   stream.setTimeout(stallTimeoutMs, () => stream.close(constants.NGHTTP2_CANCEL));
 }

@@ -1,3 +1,4 @@
+import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { gzipSync } from "node:zlib";
@@ -10,6 +11,8 @@ import type { RawAnswer, Rig, TestRequest } from "../../test/rig.ts";
 const cleanup = new AsyncDisposableStack();
 let rig: Rig;
 let calls = 0;
+let sent = 0;
+let stopped = false;
 let lastMetadata: Readonly<Record<string, unknown>> = {};
 
 beforeAll(async () => {
@@ -22,6 +25,13 @@ beforeAll(async () => {
         context.setHeader("x-answer", "yes");
         context.setHeader("x-internal-secret", "no");
         return undefined;
+      },
+      async *Blobs() {
+        try {
+          for (sent = 0; ; sent += 1) yield { contentType: "text/plain", data: Buffer.alloc(65_536) };
+        } finally {
+          stopped = true;
+        }
       },
     }),
   );
@@ -271,4 +281,37 @@ test("a client that goes while its body is being read costs no call", async () =
   socket.destroy();
   expect(await isAlive()).toBe(true);
   expect(calls).toBe(before + 1);
+});
+
+describe("a client that does not read", () => {
+  const unread = async (open: () => Promise<() => void>): Promise<void> => {
+    stopped = false;
+    const close = await open();
+    // Nobody reads: the edge stops asking the service for more, and gives the client up.
+    await eventually(() => expect(stopped).toBe(true), { timeoutMs: 5_000 });
+    expect(sent).toBeLessThan(400);
+    close();
+    expect(await isAlive()).toBe(true);
+  };
+
+  test("is given up over HTTP/1, and cancels the call; what it left unread is bounded", async () => {
+    await unread(async () => {
+      const socket = connect(rig.port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.write("GET /blobs/x HTTP/1.1\r\nhost: a\r\nx-server-timeout: 60\r\n\r\n");
+      socket.pause();
+      return () => socket.destroy();
+    });
+  });
+
+  test("is given up over HTTP/2 in the same way", async () => {
+    await unread(async () => {
+      const session = connectHttp2(rig.url);
+      session.on("error", () => {});
+      const stream = session.request({ ":path": "/blobs/x", "x-server-timeout": "60" });
+      stream.on("error", () => {});
+      stream.pause();
+      return () => session.destroy();
+    });
+  });
 });
