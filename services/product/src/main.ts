@@ -1,6 +1,6 @@
 import { createMesh, runService, serve } from "@protoloom/mesh";
 import { readProductConfig } from "./config.ts";
-import { openProductService } from "./open-service.ts";
+import { openProductServices } from "./open-service.ts";
 
 await runService({
   name: "product",
@@ -8,7 +8,7 @@ await runService({
   configure: readProductConfig,
   async start({ config, logger, resources }) {
     const mesh = resources.use(createMesh(config.mesh, { logger }));
-    const product = await openProductService(config.database, { logger, resources });
-    return await serve({ services: [product], config: config.server, logger, registrar: mesh.registrar, version: "0.1.0" });
+    const services = await openProductServices(config.database, { logger, resources });
+    return await serve({ services, config: config.server, logger, registrar: mesh.registrar, version: "0.1.0" });
   },
 });

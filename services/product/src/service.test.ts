@@ -15,7 +15,7 @@ import { newId } from "@protoloom/mesh/data";
 import { BadRequestSchema } from "@protoloom/protos/google/rpc/error_details_pb";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
-import { openProductService } from "./open-service.ts";
+import { openProductServices } from "./open-service.ts";
 
 /** A service that is called by endpoint registers nowhere. */
 const noRegistrar: Registrar = {
@@ -36,9 +36,9 @@ describeOnEachEngine("the product service", (newPlace) => {
 
   beforeAll(async () => {
     const place = resources.use(newPlace("product"));
-    const service = await openProductService(place, { logger: silentLogger, resources, name: place.name });
+    const services = await openProductServices(place, { logger: silentLogger, resources, name: place.name });
     const config = readServerConfig(createEnvReader({ MESH_DRAIN_NOTICE_MS: "0" }));
-    const server = resources.use(await serve({ services: [service], config, logger: silentLogger }));
+    const server = resources.use(await serve({ services, config, logger: silentLogger }));
     const [host = "", port = ""] = server.address.split(":");
     const resolver = createStaticResolver({ product: [createEndpoint(host, Number(port))] });
     const mesh = resources.use(

@@ -37,9 +37,13 @@ export function toPrice({ currencyCode, units, nanos }: Amount, field: string): 
 
 /** The amount of a price. */
 export function fromPrice({ currency, minor }: Price): Amount {
+  return toAmount(currency, BigInt(minor));
+}
+
+/** The amount of so many minor units, however many. */
+export function toAmount(currency: string, minor: bigint): Amount {
   const decimals = currencyDecimals(currency);
   if (decimals === undefined) throw new Error(`a price is kept in ${currency}, which is no currency of ISO 4217`);
-  const scale = 10 ** decimals;
-  const rest = minor % scale;
-  return { currencyCode: currency, units: BigInt((minor - rest) / scale), nanos: rest * (nanosOfUnit / scale) };
+  const scale = 10n ** BigInt(decimals);
+  return { currencyCode: currency, units: minor / scale, nanos: Number(minor % scale) * (nanosOfUnit / Number(scale)) };
 }

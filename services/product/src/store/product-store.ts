@@ -7,6 +7,7 @@ import { ProductError } from "../domain/product-error.ts";
 import { fold, searchText } from "../domain/product.ts";
 import type { Product, ProductFields } from "../domain/product.ts";
 import type { ProductTables } from "./migrations.ts";
+import { createStockRows } from "./stock-rows.ts";
 
 /** What a list is filtered by. A product passes all that are given. */
 export interface ProductFilter {
@@ -37,7 +38,7 @@ export interface ProductStore {
   list(query: ListProductsQuery): Promise<{ readonly products: readonly Product[]; readonly nextPageToken: string }>;
   /** Changes the given fields; without any it reads. An etag that is not empty has to fit. Problems: not_found, etag_mismatch. */
   update(trx: Transaction<ProductTables>, id: string, change: ProductChange): Promise<Product>;
-  /** Problems: not_found, etag_mismatch. */
+  /** Deletes the product and its stock. Problems: not_found, etag_mismatch, reserved. */
   delete(trx: Transaction<ProductTables>, id: string, etag: string): Promise<void>;
 }
 
@@ -62,6 +63,7 @@ const orderFields = { create_time: "create_ms", update_time: "update_ms", name: 
 
 /** A store over a database of either engine. */
 export function createProductStore({ database, tokens, clock, newId }: ProductStoreOptions): ProductStore {
+  const stock = createStockRows({ engine: database.engine, clock });
   return {
     async create(trx, fields) {
       const nowMs = clock.now();
@@ -110,6 +112,9 @@ export function createProductStore({ database, tokens, clock, newId }: ProductSt
         .returning("id")
         .executeTakeFirst();
       if (deleted === undefined) await refuse(trx, id);
+      // The product first: whoever makes its first stock asks for it, and finds that it is going.
+      const units = await stock.remove(trx, id);
+      if (units > 0) throw new ProductError({ kind: "reserved", id, units });
     },
   };
 }
