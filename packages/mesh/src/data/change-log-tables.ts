@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { Generated } from "kysely";
 import type { Engine } from "./engine.ts";
 import type { Migration } from "./migration.ts";
 
@@ -6,9 +7,9 @@ import type { Migration } from "./migration.ts";
 export interface ChangeLogTables {
   readonly mesh_outbox: {
     /** In the order in which the changes were written, with gaps. */
-    readonly seq: number;
+    readonly seq: Generated<number>;
     /** In the order in which they can be read, from 1, without a gap. NULL on PostgreSQL until the sequencer gives it. */
-    readonly pos: number | null;
+    readonly pos: Generated<number | null>;
     readonly event_id: string;
     readonly type: string;
     readonly agg_type: string;

@@ -1,3 +1,10 @@
+export { logStart } from "./change.ts";
+export type { Change, LogPosition, NewChange } from "./change.ts";
+export { changeLogDefaults, createChangeLog } from "./change-log.ts";
+export type { ChangeLog, ChangeLogOptions } from "./change-log.ts";
+export type { LogSnapshot, ReadRows } from "./change-log-snapshot.ts";
+export { watchChanges } from "./change-log-watch.ts";
+export type { WatchOptions, WatchStep } from "./change-log-watch.ts";
 export { databaseDefaults, openDatabase } from "./database.ts";
 export type { Database, DatabaseOptions } from "./database.ts";
 export type { DatabaseFailure } from "./database-failure.ts";
@@ -13,6 +20,7 @@ export { createPageTokens } from "./page-token.ts";
 export type { PageTokens } from "./page-token.ts";
 export { pageDefaults, readPage } from "./pages.ts";
 export type { Page, PageRequest } from "./pages.ts";
+export type { Peers } from "./peers.ts";
 export { toStoreError } from "./store-error.ts";
 export { readUpdateMask } from "./update-mask.ts";
 export type { UpdateMaskOptions } from "./update-mask.ts";

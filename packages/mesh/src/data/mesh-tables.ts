@@ -1,4 +1,5 @@
-import type { Transaction } from "kysely";
+import type { Kysely, Transaction } from "kysely";
+import type { ReadonlyKysely } from "kysely/readonly";
 import { changeLogMigration } from "./change-log-tables.ts";
 import type { ChangeLogTables } from "./change-log-tables.ts";
 import type { Engine } from "./engine.ts";
@@ -21,6 +22,11 @@ export interface MeshTables extends ChangeLogTables {
 /** A transaction of a service, for the mesh's own tables. */
 export function meshTables<Tables>(trx: Transaction<Tables>): Transaction<MeshTables> {
   return trx as unknown as Transaction<MeshTables>;
+}
+
+/** What reads a service's database, or one view of it, for the mesh's own tables. Only queries that read. */
+export function meshReader<Tables>(reader: ReadonlyKysely<Tables>): Kysely<MeshTables> {
+  return reader as unknown as Kysely<MeshTables>;
 }
 
 /** The steps that make them on an engine. */
