@@ -1,13 +1,14 @@
 /**
- * Builds the pinned Go tools, real servers and test clients that npm does not bring, into `.tools/bin`:
- * `node tools/build-tools.mjs [grpcurl] [consul]`, by default all. What was built from the same go.mod and go.sum stays
- * as it is. Needs Go; plain JavaScript, for Node 20 and newer.
+ * Builds the pinned real servers and test clients that npm does not bring: Go tools into `.tools/bin`, and Python's gRPC
+ * into `.tools/python`: `node tools/build-tools.mjs [grpcurl] [consul] [python]`, by default all. What was built from the
+ * same pins stays as it is. Needs Go, and Python for the last; plain JavaScript, for Node 20 and newer.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildPython } from "./build-python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = join(root, ".tools/bin");
@@ -65,8 +66,9 @@ function build(name) {
 }
 
 mkdirSync(bin, { recursive: true });
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(tools);
+const known = [...Object.keys(tools), "python"];
+const names = process.argv.length > 2 ? process.argv.slice(2) : known;
 for (const name of names) {
-  if (!Object.hasOwn(tools, name)) throw new Error(`no tool is called ${name}, there are: ${Object.keys(tools).join(", ")}`);
+  if (!known.includes(name)) throw new Error(`no tool is called ${name}, there are: ${known.join(", ")}`);
 }
-process.exitCode = names.map(build).every(Boolean) ? 0 : 1;
+process.exitCode = names.map((name) => (name === "python" ? buildPython(root) : build(name))).every(Boolean) ? 0 : 1;

@@ -1,21 +1,21 @@
 /**
- * The parts that some tests need and npm does not bring: pinned Go tools from `.tools/bin` (`tools/build-tools.mjs`
- * builds them), and PostgreSQL. A suite whose part is missing is reported as skipped, with the part's name.
+ * The parts that some tests need and npm does not bring: pinned tools from `.tools` (`tools/build-tools.mjs` builds
+ * them), and PostgreSQL. A suite whose part is missing is reported as skipped, with the part's name.
  */
 import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { describe, test } from "vitest";
 import { findPostgres } from "./postgres.ts";
 
-const bin = resolve(import.meta.dirname, "../.tools/bin");
+const tools = resolve(import.meta.dirname, "../.tools");
 
 /** A part by name. */
-export type Part = "grpcurl" | "consul" | "postgres";
+export type Part = "grpcurl" | "consul" | "postgres" | "python";
 
 /** The path of a part's executable, or undefined where it is not installed. */
 export function part(name: Part): string | undefined {
   if (name === "postgres") return findPostgres()?.postgres;
-  const path = resolve(bin, name);
+  const path = resolve(tools, name === "python" ? "python/bin" : "bin", name);
   try {
     accessSync(path, constants.X_OK);
     return path;
@@ -45,6 +45,7 @@ function isPresent(name: string): boolean {
       return postgresUrl() !== undefined;
     case "grpcurl":
     case "consul":
+    case "python":
       return part(name) !== undefined;
     default:
       throw new Error(`no part is called ${name}`);
