@@ -1,7 +1,6 @@
-import { ScalarType, create, fromBinary, hasOption } from "@bufbuild/protobuf";
+import { ScalarType, create, hasOption } from "@bufbuild/protobuf";
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
-import { pathToString } from "@bufbuild/protobuf/reflect";
-import type { Validator, Violation } from "@bufbuild/protovalidate";
+import type { Validator } from "@bufbuild/protovalidate";
 import {
   field as fieldRules,
   message as messageRules,
@@ -9,13 +8,8 @@ import {
 } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { Code } from "../base/code.ts";
 import { MeshError } from "../base/mesh-error.ts";
-import { contractViolated } from "../contract/status.ts";
-import type { FieldViolation } from "../contract/status.ts";
+import { checkMessage, shortened } from "../contract/message-check.ts";
 import type { MethodImplementation } from "./implement.ts";
-
-/** How many violations are named, and how long each text may be: they have to fit the trailers. */
-const maxViolations = 16;
-const maxTextLength = 200;
 
 /**
  * Builds what turns the bytes of a request into the message that a handler takes. It throws INVALID_ARGUMENT for bytes that
@@ -28,7 +22,7 @@ export function createRequestReader(method: MethodImplementation, validator: Val
   if (checked) validator.validate(schema, create(schema));
   return (bytes) => {
     try {
-      if (checked) checkRules(validator, schema, bytes);
+      if (checked) checkMessage(validator, schema, bytes);
       return method.decode(bytes);
     } catch (error) {
       if (error instanceof MeshError) throw error;
@@ -37,37 +31,12 @@ export function createRequestReader(method: MethodImplementation, validator: Val
   };
 }
 
-function checkRules(validator: Validator, schema: DescMessage, bytes: Uint8Array): void {
-  const result = validator.validate(schema, fromBinary(schema, bytes, { readUnknownFields: false }));
-  if (result.kind === "invalid") throw contractViolated(toFieldViolations(result.violations));
-  if (result.kind === "error") {
-    throw new MeshError(Code.INTERNAL, "an internal fault, which the log of the service describes", {
-      reason: "INTERNAL_FAULT",
-      cause: result.error,
-    });
-  }
-}
-
 function malformed(schema: DescMessage, cause: unknown): MeshError {
   const why = cause instanceof Error ? cause.message : "unreadable";
-  return new MeshError(Code.INVALID_ARGUMENT, `the request is no ${schema.typeName}: ${shorten(why)}`, {
+  return new MeshError(Code.INVALID_ARGUMENT, `the request is no ${schema.typeName}: ${shortened(why)}`, {
     reason: "MALFORMED_REQUEST",
     cause,
   });
-}
-
-function toFieldViolations(violations: readonly Violation[]): readonly FieldViolation[] {
-  const named = violations.slice(0, maxViolations).map(({ field, message, ruleId }) => ({
-    field: shorten(pathToString(field)),
-    description: shorten(message === "" ? `breaks the rule ${ruleId}` : message),
-    reason: shorten(ruleId),
-  }));
-  const left = violations.length - named.length;
-  return left === 0 ? named : [...named, { field: "", description: `and ${left} more` }];
-}
-
-function shorten(text: string): string {
-  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength).toWellFormed()}…`;
 }
 
 /** Whether reading a message can find something that ts-proto's decoder lets pass. */
