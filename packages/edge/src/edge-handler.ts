@@ -43,11 +43,7 @@ export function createEdgeHandler(context: EdgeHandlerContext): HttpHandlers {
     context.meter.count("mesh_edge_requests_total", { rpc, status: String(status) });
     context.meter.record("mesh_edge_request_duration_ms", durationMs, { rpc });
   };
-  const fail = (exchange: Exchange, thrown: unknown): void => {
-    if (exchange.status === 0) answerRestError(exchange, thrown, baseRegistry);
-    else exchange.abandon();
-  };
-  const failServing = (exchange: Exchange, serving: Serving, thrown: unknown): void => {
+  const fail = (exchange: Exchange, serving: Omit<Serving, "done">, thrown: unknown): void => {
     const fields = { rpc: serving.rpc, requestId: exchange.requestId };
     if (!isExpected(thrown)) context.logger.error({ ...fields, err: thrown }, "a request has failed in the edge");
     try {
@@ -58,6 +54,10 @@ export function createEdgeHandler(context: EdgeHandlerContext): HttpHandlers {
       exchange.abandon();
     }
   };
+  const refuse = (exchange: Exchange, thrown: unknown, startedMs: number): void => {
+    fail(exchange, { rpc: "", fail: (error) => answerRestError(exchange, error, baseRegistry) }, thrown);
+    record(exchange, startedMs, "");
+  };
   return {
     handle(exchange) {
       const startedMs = context.clock.monotonicMs();
@@ -65,24 +65,19 @@ export function createEdgeHandler(context: EdgeHandlerContext): HttpHandlers {
       try {
         serving = route(exchange, context);
       } catch (error) {
-        fail(exchange, error);
-        record(exchange, startedMs, "");
+        refuse(exchange, error, startedMs);
         return;
       }
       const { rpc, done } = serving;
       done.then(
         () => record(exchange, startedMs, rpc),
         (error: unknown) => {
-          failServing(exchange, serving, error);
+          fail(exchange, serving, error);
           record(exchange, startedMs, rpc);
         },
       );
     },
-    refuse(exchange, fault) {
-      const startedMs = context.clock.monotonicMs();
-      fail(exchange, fault);
-      record(exchange, startedMs, "");
-    },
+    refuse: (exchange, fault) => refuse(exchange, fault, context.clock.monotonicMs()),
   };
 }
 

@@ -12,7 +12,7 @@ const unwatchedBytes = 16_384;
 export function createHttp2Exchange(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  options: { readonly stallTimeoutMs: number },
+  options: { readonly stallTimeoutMs: number; readonly peer: string },
 ): Exchange {
   const requestId = toRequestId(headers["x-request-id"]);
   const method = headers[":method"] ?? "GET";
@@ -26,7 +26,7 @@ export function createHttp2Exchange(
     streamOptions: { endStream?: boolean; waitForTrailers?: boolean },
   ): void => {
     status = code;
-    if (stream.headersSent || stream.destroyed) return;
+    if (stream.headersSent || !isOpen(stream)) return;
     fields[":status"] = code;
     fields["x-request-id"] = requestId;
     stream.respond(fields, streamOptions);
@@ -38,10 +38,7 @@ export function createHttp2Exchange(
     headers,
     requestId,
     body: stream,
-    get peer() {
-      const { remoteAddress, remotePort } = stream.session?.socket ?? {};
-      return `${remoteAddress ?? ""}:${remotePort ?? 0}`;
-    },
+    peer: options.peer,
     get status() {
       return status;
     },
@@ -59,19 +56,24 @@ export function createHttp2Exchange(
       const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
       if (code !== 204 && code !== 304) fields["content-length"] ??= length;
       head(code, fields, { endStream: isEmpty || length === 0 });
-      if (!isEmpty && length > 0 && !stream.destroyed) stream.end(body);
+      if (!isEmpty && length > 0 && isOpen(stream)) stream.end(body);
       if (length > unwatchedBytes || !stream.readableEnded) closeWhenAnswered(stream, options.stallTimeoutMs);
     },
     start: (code, fields, { trailers }) => head(code, fields, { waitForTrailers: trailers }),
     write: (chunk) => writeChunk(stream, chunk, options.stallTimeoutMs),
     finish(trailers) {
-      if (stream.destroyed) return;
-      if (trailers !== undefined) stream.once("wantTrailers", () => stream.sendTrailers(trailers));
+      if (!isOpen(stream)) return;
+      if (trailers !== undefined) stream.once("wantTrailers", () => isOpen(stream) && stream.sendTrailers(trailers));
       stream.end();
       closeWhenAnswered(stream, options.stallTimeoutMs);
     },
     abandon: () => stream.close(constants.NGHTTP2_CANCEL),
   };
+}
+
+/** A stream that the client has reset is closed before it is destroyed, and throws at whoever writes to it. */
+function isOpen(stream: ServerHttp2Stream): boolean {
+  return !stream.destroyed && !stream.closed;
 }
 
 /** How long a client may go on sending a body whose answer it has. */

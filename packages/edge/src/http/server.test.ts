@@ -315,3 +315,25 @@ describe("a client that does not read", () => {
     });
   });
 });
+
+test("streams that are reset at any moment, and connections that break, leave the process alive", async () => {
+  const paths = ["/paths/x", "/paths:lookup", "/nope", "/healthz", "/edgetest.v1.EchoService/GetPath", "/blobs/x"];
+  for (let round = 0; round < 20; round += 1) {
+    const session = connectHttp2(rig.url);
+    session.on("error", () => {});
+    for (const [index, path] of paths.entries()) {
+      const stream = session.request({
+        ":path": path,
+        ":method": "POST",
+        "content-type": index % 2 === 0 ? "application/json" : "application/grpc",
+      });
+      stream.on("error", () => {});
+      stream.write("{");
+      if (round % 3 === 0) stream.close(round % 13);
+      else setTimeout(() => stream.close(round % 13), round);
+    }
+    await new Promise((resolve) => setTimeout(resolve, round));
+    session.destroy();
+  }
+  expect(await isAlive()).toBe(true);
+});

@@ -1,7 +1,7 @@
 import { createServer as createHttp1Server } from "node:http";
 import type { IncomingHttpHeaders, IncomingMessage, Server as Http1Server, ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
-import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { once } from "node:events";
@@ -43,9 +43,12 @@ export async function listen(
     if (fault === undefined) handlers.handle(exchange);
     else handlers.refuse(exchange, fault);
   });
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Map<Http2Session, string>();
   const http2 = createHttp2(limits, sessions, (stream, headers) => {
-    const exchange = createHttp2Exchange(stream, headers, limits);
+    const exchange = createHttp2Exchange(stream, headers, {
+      stallTimeoutMs: limits.stallTimeoutMs,
+      peer: (stream.session && sessions.get(stream.session)) ?? "",
+    });
     const fault = check(exchange, undefined);
     if (fault === undefined) handlers.handle(exchange);
     else handlers.refuse(exchange, fault);
@@ -71,7 +74,7 @@ export async function listen(
         for (const socket of sockets) socket.destroy();
       };
       http1.close();
-      for (const session of sessions) session.close();
+      for (const session of sessions.keys()) session.close();
       if (signal.aborted) cut();
       signal.addEventListener("abort", cut, { once: true });
       try {
@@ -117,7 +120,7 @@ function answerClientError(error: Error & { readonly code?: string }, socket: Du
 
 function createHttp2(
   limits: HttpLimits,
-  sessions: Set<ServerHttp2Session>,
+  sessions: Map<Http2Session, string>,
   onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
 ): Http2Server {
   const server = createHttp2Server({
@@ -126,7 +129,8 @@ function createHttp2(
     maxSessionRejectedStreams: limits.maxStreams,
   });
   server.on("session", (session) => {
-    sessions.add(session);
+    // Asked later, the socket of a session that has ended throws.
+    sessions.set(session, `${session.socket.remoteAddress ?? ""}:${session.socket.remotePort ?? 0}`);
     session.once("close", () => sessions.delete(session));
     // The session ends with its error; its streams are told by `aborted`.
     session.on("error", () => {});
