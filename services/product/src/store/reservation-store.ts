@@ -84,6 +84,7 @@ export function createReservationStore({ database, tokens, clock, newId }: Reser
       return fromRow(row, lines, nowMs);
     },
     async commit(trx, id) {
+      if (!isId(id)) throw new InventoryError({ kind: "reservation_not_found", id });
       const nowMs = clock.now();
       const row = await trx
         .updateTable("reservations")
@@ -104,6 +105,7 @@ export function createReservationStore({ database, tokens, clock, newId }: Reser
       return reservation;
     },
     async release(trx, id) {
+      if (!isId(id)) throw new InventoryError({ kind: "reservation_not_found", id });
       const nowMs = clock.now();
       const row = await trx
         .updateTable("reservations")
@@ -265,7 +267,7 @@ async function readEnded(
   trx: Transaction<ProductTables>,
   { id, wanted, nowMs }: { readonly id: string; readonly wanted: readonly ReservationState[]; readonly nowMs: number },
 ): Promise<Reservation> {
-  const row = isId(id) ? await trx.selectFrom("reservations").selectAll().where("id", "=", id).executeTakeFirst() : undefined;
+  const row = await trx.selectFrom("reservations").selectAll().where("id", "=", id).executeTakeFirst();
   const [reservation] = row === undefined ? [] : await withLines(trx, [row], nowMs);
   if (reservation === undefined) throw new InventoryError({ kind: "reservation_not_found", id });
   if (wanted.includes(reservation.state)) return reservation;
