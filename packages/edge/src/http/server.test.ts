@@ -318,21 +318,19 @@ describe("a client that does not read", () => {
 
 test("streams that are reset at any moment, and connections that break, leave the process alive", async () => {
   const paths = ["/paths/x", "/paths:lookup", "/nope", "/healthz", "/edgetest.v1.EchoService/GetPath", "/blobs/x"];
-  for (let round = 0; round < 20; round += 1) {
+  const headers = { ":method": "POST", "content-type": "application/json", "grpc-timeout": "x" };
+  for (let round = 0; round < 60; round += 1) {
     const session = connectHttp2(rig.url);
     session.on("error", () => {});
-    for (const [index, path] of paths.entries()) {
-      const stream = session.request({
-        ":path": path,
-        ":method": "POST",
-        "content-type": index % 2 === 0 ? "application/json" : "application/grpc",
-      });
+    for (const path of [...paths, ...paths]) {
+      const stream = session.request({ ...headers, ":path": path });
       stream.on("error", () => {});
       stream.write("{");
-      if (round % 3 === 0) stream.close(round % 13);
-      else setTimeout(() => stream.close(round % 13), round);
+      // In one packet with its headers, or somewhat later.
+      if (round % 2 === 0) setImmediate(() => stream.close(round % 13));
+      else setTimeout(() => stream.close(round % 13), round % 20);
     }
-    await new Promise((resolve) => setTimeout(resolve, round));
+    await new Promise((resolve) => setTimeout(resolve, round % 20));
     session.destroy();
   }
   expect(await isAlive()).toBe(true);
