@@ -38,7 +38,7 @@ export interface EdgeOptions {
   readonly ignoreUnknownParameters?: boolean;
   /** True: unknown fields of a JSON body are faults. Default: they are dropped. */
   readonly strictBody?: boolean;
-  /** Methods that are served although their contract does not expose them: `package.Service/Method`, or `package.Service/*`. Default: none. */
+  /** Methods that are served although their contract does not expose them: `package.Service/Method` or `package.Service/*`. */
   readonly expose?: readonly string[];
   /** True: the edge answers grpc.reflection and grpc.health, for the exposed methods. Default: true. */
   readonly reflection?: boolean;
@@ -55,7 +55,7 @@ export interface EdgeOptions {
 export interface Edge extends AsyncDisposable {
   /** `host:port` that others call. */
   readonly address: string;
-  /** Resolves when the first catalogue is loaded, and the registration is confirmed where there is one. Rejects with the signal's reason. */
+  /** Resolves when the first catalogue is loaded and the registration, if any, confirmed. Rejects with the signal's reason. */
   ready(signal?: AbortSignal): Promise<void>;
   /** Not ready, deregistered, after a notice no longer listening; then open requests finish. Drain twice is one drain. */
   drain(): Promise<void>;

@@ -28,7 +28,7 @@ const imports = [
   file_protoloom_v1_policy,
 ];
 
-/** One field as `name: type`; a type in capitals is a scalar, `[type]` is repeated, `?type` optional, `choice|type` a member of that oneof. */
+/** Fields as `name: type`; a type in capitals is a scalar, `[type]` repeated, `?type` optional, `choice|type` of that oneof. */
 function message(name: string, fields: Readonly<Record<string, string>>, extra: Record<string, JsonValue> = {}): JsonValue {
   const oneofs: string[] = [];
   const field = Object.entries(fields).map(([fieldName, spelled], index) => {

@@ -12,7 +12,10 @@ export interface ExposedFiles {
   bySymbol(symbol: string): Uint8Array | undefined;
 }
 
-/** Collects the files of exposed methods, `extra` files, and all that they import. Where two contracts have a file of one name, the first stands. */
+/**
+ * Collects the files of exposed methods, `extra` files, and all that they import. Where two contracts have a file of one name,
+ * the first stands.
+ */
 export function createExposedFiles(methods: readonly DescMethod[], extra: readonly DescFile[]): ExposedFiles {
   const exposed = new Set(methods.map(({ parent, name }) => `${parent.typeName}.${name}`));
   const services = [...new Set(methods.map(({ parent }) => parent.typeName))];

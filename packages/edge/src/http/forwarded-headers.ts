@@ -6,11 +6,35 @@ export const defaultForwardedHeaders: readonly string[] = ["authorization", "acc
 
 /** Never from outside: what the mesh or HTTP itself says with these names, a client must not be able to say. */
 const inside = /^(?::|grpc-|connect-|x-internal-|x-forwarded-|x-envoy-|x-protoloom-|proxy-|sec-)/;
-const insideNames = new Set(
-  "accept accept-encoding connection content-encoding content-length content-type cookie date expect host http2-settings keep-alive te trailer trailers transfer-encoding upgrade user-agent via x-user-id x-roles x-tenant-id x-api-key-id x-principal x-request-id traceparent x-server-timeout".split(
-    " ",
-  ),
-);
+const insideNames: ReadonlySet<string> = new Set([
+  "accept",
+  "accept-encoding",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "cookie",
+  "date",
+  "expect",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "te",
+  "trailer",
+  "trailers",
+  "transfer-encoding",
+  "upgrade",
+  "user-agent",
+  "via",
+  "x-user-id",
+  "x-roles",
+  "x-tenant-id",
+  "x-api-key-id",
+  "x-principal",
+  "x-request-id",
+  "traceparent",
+  "x-server-timeout",
+]);
 const metadataName = /^[a-z0-9_.-]{1,128}$/;
 const printable = /^[\x20-\x7e]{0,8192}$/;
 const base64 = /^[A-Za-z0-9+/_-]*={0,2}$/;

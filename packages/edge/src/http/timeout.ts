@@ -5,7 +5,8 @@ const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1
 
 /**
  * The timeout that a client asks for, in ms: `connect-timeout-ms` (at most 10 digits), `grpc-timeout` (at most 8 digits and a
- * unit) or `x-server-timeout` (decimal seconds), the smallest where there are several; undefined without one. Throws INVALID_ARGUMENT for one that is malformed.
+ * unit) or `x-server-timeout` (decimal seconds), the smallest where there are several; undefined without one. Throws
+ * INVALID_ARGUMENT for one that is malformed.
  */
 export function parseTimeoutMs(headers: IncomingHttpHeaders): number | undefined {
   let timeoutMs: number | undefined;
