@@ -30,7 +30,8 @@ switch (command.kind) {
       process.on(signal, () => {
         firstAtMs ??= performance.now();
         stop.abort();
-        if (performance.now() - firstAtMs > sameSignalMs) kill.abort();
+        // Ctrl-C is a person who will not wait; SIGTERM is repeated by whatever watches us.
+        if (signal === "SIGINT" && performance.now() - firstAtMs > sameSignalMs) kill.abort();
       });
     }
     process.exitCode = await up(command.options, {
