@@ -20,6 +20,15 @@ export function abortError(reason: unknown): MeshError {
 }
 
 /**
+ * Cancels a stream. node:http2 ends a request that is still open before it resets the stream, and the server takes what it
+ * has for all of it: an upload that breaks off would count as complete. Without the final step only the reset is sent.
+ */
+function cancelStream(stream: CallStream): void {
+  stream._final = (done) => done();
+  stream.close(constants.NGHTTP2_CANCEL);
+}
+
+/**
  * One call, from its first pick to its end. An attempt that was never sent is made again on another endpoint; when none is
  * left, after a wait, from the start, until the deadline or `repickLimitMs`.
  *
@@ -113,7 +122,7 @@ export abstract class PickedCall implements StreamListener, ConnectionWaiter {
     if (this.ended) return;
     const { stream } = this;
     this.#finish(error.code, stream !== undefined);
-    if (stream !== undefined && !stream.closed) stream.close(constants.NGHTTP2_CANCEL);
+    if (stream !== undefined && !stream.closed) cancelStream(stream);
     this.fail(error);
   }
 
