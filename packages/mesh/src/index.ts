@@ -60,5 +60,7 @@ export type { GrpcChannel } from "./rpc/grpc-channel.ts";
 export type { CallOptions, Client, ClientMethod, Requests } from "./client/client.ts";
 export { createMesh } from "./client/create-mesh.ts";
 export type { Mesh, MeshOptions } from "./client/create-mesh.ts";
+export { resumeWatch, resumeWatchDefaults } from "./client/resume-watch.ts";
+export type { ResumedStep, ResumeWatchOptions } from "./client/resume-watch.ts";
 export { readMeshConfig } from "./client/mesh-config.ts";
 export type { MeshConfig } from "./client/mesh-config.ts";

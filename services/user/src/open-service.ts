@@ -1,11 +1,13 @@
 import { systemClock } from "@protoloom/mesh";
 import type { Implementation, Logger } from "@protoloom/mesh";
-import { createIdempotency, createPageTokens, newId, openDatabase, toStoreError } from "@protoloom/mesh/data";
+import { createChangeLog, createIdempotency, createPageTokens, newId, openDatabase, toStoreError } from "@protoloom/mesh/data";
 import type { DatabaseConfig } from "@protoloom/mesh/data";
 import { createUserService } from "./service.ts";
 import { userMigrations } from "./store/migrations.ts";
 import type { UserTables } from "./store/migrations.ts";
 import { createUserStore } from "./store/user-store.ts";
+import { toChange } from "./user-changes.ts";
+import { domain } from "./user-message.ts";
 
 /** What opening the service needs beside its configuration. */
 export interface OpenOptions {
@@ -22,9 +24,22 @@ export interface OpenOptions {
  */
 export async function openUserService(config: DatabaseConfig, options: OpenOptions): Promise<Implementation> {
   const { logger, resources, name = "user" } = options;
-  const domain = "user.v1";
   const database = resources.use(await openDatabase<UserTables>({ ...config, name, migrations: userMigrations, logger }));
   const idempotency = resources.use(createIdempotency(database, { domain, logger }));
-  const store = createUserStore({ database, tokens: await createPageTokens(database, { domain }), clock: systemClock, newId });
-  return createUserService({ store, idempotency, toStoreError: (error) => toStoreError(database, error, domain) });
+  const changes = resources.use(await createChangeLog(database, { domain, logger }));
+  const store = createUserStore({
+    database,
+    tokens: await createPageTokens(database, { domain }),
+    clock: systemClock,
+    newId,
+    record: async (trx, made) => await changes.append(trx, ...made.map(toChange)),
+  });
+  return createUserService({
+    database,
+    store,
+    changes,
+    idempotency,
+    toStoreError: (error) => toStoreError(database, error, domain),
+    clock: systemClock,
+  });
 }

@@ -1,37 +1,45 @@
 import { UserService } from "@protoloom/contracts";
 import type { User as WireUser } from "@protoloom/contracts/user/v1";
-import { Code, contractViolated, implement, MeshError } from "@protoloom/mesh";
-import type { Implementation } from "@protoloom/mesh";
-import { readUpdateMask, resourcesNotFound, toEtag } from "@protoloom/mesh/data";
-import type { Idempotency } from "@protoloom/mesh/data";
+import { implement } from "@protoloom/mesh";
+import type { Clock, Implementation } from "@protoloom/mesh";
+import { readUpdateMask, watchChanges } from "@protoloom/mesh/data";
+import type { ChangeLog, Database, Idempotency } from "@protoloom/mesh/data";
 import { UserError } from "./domain/user-error.ts";
-import type { UserProblem } from "./domain/user-error.ts";
-import { maxNameLength, normalName } from "./domain/user.ts";
-import type { User, UserFields } from "./domain/user.ts";
+import { createUserImport } from "./import-users.ts";
 import type { UserTables } from "./store/migrations.ts";
 import type { UserStore } from "./store/user-store.ts";
+import { toBytes, toWatchResponse, userType } from "./user-changes.ts";
+import { checkFields, domain, toMeshError, toWire, writable } from "./user-message.ts";
 
-const domain = "user.v1";
 const { definition } = UserService;
-const writable = ["name", "email"] as const;
 const outputOnly = ["id", "create_time", "update_time", "etag"];
 
 /** What the service is made of. */
 export interface UserServiceOptions {
+  readonly database: Database<UserTables>;
   readonly store: UserStore;
+  readonly changes: ChangeLog<UserTables>;
   readonly idempotency: Idempotency<UserTables>;
   /** What a failure of the database becomes for the caller. */
   readonly toStoreError: (error: unknown) => unknown;
+  readonly clock: Clock;
 }
 
 /** The user service between the wire and its store. */
-export function createUserService({ store, idempotency, toStoreError }: UserServiceOptions): Implementation {
+export function createUserService(options: UserServiceOptions): Implementation {
+  const { database, store, changes, idempotency, clock } = options;
+  const toCallError = (error: unknown): unknown =>
+    error instanceof UserError ? toMeshError(error.problem) : options.toStoreError(error);
   const answer = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      throw error instanceof UserError ? toMeshError(error.problem) : toStoreError(error);
+      throw toCallError(error);
     }
+  };
+  const importUsers = createUserImport(database, store);
+  const snapshot = async function* (view: Database<UserTables>["read"]): AsyncGenerator<Uint8Array> {
+    for await (const user of store.readAll(view)) yield toBytes(user);
   };
   return implement(UserService, {
     createUser: async (request) =>
@@ -63,59 +71,15 @@ export function createUserService({ store, idempotency, toStoreError }: UserServ
             return {};
           }),
       ),
-    async *watchUsers() {
-      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
+    async *watchUsers({ resumeToken }, { signal }) {
+      try {
+        for await (const step of watchChanges(changes, { resumeToken, aggregateType: userType, snapshot, signal, clock })) {
+          yield toWatchResponse(step);
+        }
+      } catch (error) {
+        throw toCallError(error);
+      }
     },
-    importUsers() {
-      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
-    },
+    importUsers: async (rows) => await answer(async () => await importUsers(rows)),
   });
-}
-
-/** The fields to write, as they are kept. None may be empty. */
-function checkFields<Field extends keyof UserFields>(
-  sent: Partial<UserFields>,
-  fields: readonly Field[],
-): Pick<UserFields, Field> {
-  const values = fields.map((field): [Field, string] => {
-    const value = field === "name" ? normalName(sent.name ?? "") : (sent[field] ?? "");
-    if (value === "") throw new UserError({ kind: "field_invalid", field, rule: "required", why: `${field} is required` });
-    if (field === "name" && Array.from(value).length > maxNameLength) {
-      throw new UserError({
-        kind: "field_invalid",
-        field,
-        rule: "string.max_len",
-        why: `must be at most ${maxNameLength} characters in Unicode NFC`,
-      });
-    }
-    return [field, value];
-  });
-  return Object.fromEntries(values) as Pick<UserFields, Field>;
-}
-
-function toWire(user: User): WireUser {
-  return {
-    id: user.id,
-    name: user.name,
-    email: user.email,
-    createTime: new Date(user.createMs),
-    updateTime: new Date(user.updateMs),
-    etag: toEtag(user.id, user.version),
-  };
-}
-
-function toMeshError(problem: UserProblem): MeshError {
-  switch (problem.kind) {
-    case "not_found":
-      return resourcesNotFound(problem.ids, { noun: "user", reason: "USER_NOT_FOUND", domain });
-    case "email_taken":
-      return new MeshError(Code.ALREADY_EXISTS, "another user has this e-mail address", { reason: "EMAIL_TAKEN", domain });
-    case "etag_mismatch":
-      return new MeshError(Code.ABORTED, `user ${problem.id} has changed since its etag was read`, {
-        reason: "ETAG_MISMATCH",
-        domain,
-      });
-    case "field_invalid":
-      return contractViolated([{ field: `user.${problem.field}`, description: problem.why, reason: problem.rule }]);
-  }
 }

@@ -73,10 +73,7 @@ export function createIdempotency<Tables>(database: Database<Tables>, options: I
         const kept = await claim(meshTables(trx), entry, clock.now());
         if (kept !== undefined) {
           if (kept.hash === entry.hash) return method.responseDeserialize(kept.response);
-          throw new MeshError(Code.ALREADY_EXISTS, `request_id ${JSON.stringify(entry.key)} was used for another request`, {
-            reason: "REQUEST_ID_REUSED",
-            domain,
-          });
+          throw requestIdReused(entry.key, domain);
         }
         const response = await work(trx);
         await keep(meshTables(trx), entry, method.responseSerialize(response));
@@ -94,10 +91,19 @@ interface Entry {
   readonly hash: string;
 }
 
-/** Everybody is one principal until calls carry one. */
-const principal = "";
+/** The error of a request id that came with another request before. */
+export function requestIdReused(requestId: string, domain: string): MeshError {
+  return new MeshError(Code.ALREADY_EXISTS, `request_id ${JSON.stringify(requestId)} was used for another request`, {
+    reason: "REQUEST_ID_REUSED",
+    domain,
+  });
+}
 
-function hashOf(bytes: Buffer): string {
+/** Everybody is one principal until calls carry one. */
+export const principal = "";
+
+/** What tells one request from another. */
+export function hashOf(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("base64url");
 }
 

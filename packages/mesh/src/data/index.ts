@@ -11,6 +11,8 @@ export type { DatabaseFailure } from "./database-failure.ts";
 export { fromEtag, toEtag } from "./etag.ts";
 export { createIdempotency, idempotencyDefaults } from "./idempotency.ts";
 export type { Idempotency, IdempotencyOptions, RepeatableMethod } from "./idempotency.ts";
+export { importDefaults, importRows } from "./import-rows.ts";
+export type { ImportFailure, ImportOptions, ImportSummary } from "./import-rows.ts";
 export type { ColumnTypes, Migration, Migrations } from "./migration.ts";
 export { isId, newId } from "./new-id.ts";
 export { resourcesNotFound } from "./not-found.ts";

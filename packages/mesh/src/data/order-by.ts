@@ -50,7 +50,10 @@ export function parseOrderBy(text: string, { fields, fallback, domain }: OrderBy
   return [...terms, { column: "id", descending: terms.at(-1)?.descending ?? false }];
 }
 
-/** The condition of a row that comes after a position. One index range where all terms have the same direction. */
+/**
+ * The condition of a row that comes after a position: one index range, of all terms where they have the same direction, else
+ * of the first one, which stands before the rest so that an engine does not take the cases apart and sort what it finds.
+ */
 export function isAfter(terms: readonly OrderTerm[], position: Position): RawBuilder<SqlBool> {
   const [first] = terms;
   if (first === undefined || terms.length !== position.length) throw new Error("a position has one value for each term");
@@ -62,7 +65,8 @@ export function isAfter(terms: readonly OrderTerm[], position: Position): RawBui
     const equal = terms.slice(0, index).map(({ column }, at) => sql`${sql.ref(column)} = ${position[at]}`);
     return sql`(${sql.join([...equal, sql`${sql.ref(term.column)} ${beyond(term)} ${position[index]}`], sql` and `)})`;
   });
-  return sql`(${sql.join(cases, sql` or `)})`;
+  const begin = sql`${sql.ref(first.column)} ${beyond(first)}= ${position[0]}`;
+  return sql`(${begin} and (${sql.join(cases, sql` or `)}))`;
 }
 
 function beyond({ descending }: OrderTerm): RawBuilder<unknown> {

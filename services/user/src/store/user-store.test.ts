@@ -11,7 +11,7 @@ import type { User, UserFields } from "../domain/user.ts";
 import { userMigrations } from "./migrations.ts";
 import type { UserTables } from "./migrations.ts";
 import { createUserStore } from "./user-store.ts";
-import type { UserStore } from "./user-store.ts";
+import type { UserChange, UserStore } from "./user-store.ts";
 
 describeOnEachEngine("the user store", (newPlace) => {
   let nowMs = 1_700_000_000_000;
@@ -19,11 +19,18 @@ describeOnEachEngine("the user store", (newPlace) => {
   let place: DatabasePlace;
   let database: Database<UserTables>;
   let store: UserStore;
+  const recorded: UserChange[] = [];
 
   beforeAll(async () => {
     place = newPlace("user");
     database = await openDatabase<UserTables>({ ...place, migrations: userMigrations, logger: silentLogger });
-    store = createUserStore({ database, tokens: await createPageTokens(database, { domain: "user.v1" }), clock, newId });
+    store = createUserStore({
+      database,
+      tokens: await createPageTokens(database, { domain: "user.v1" }),
+      clock,
+      newId,
+      record: async (_trx, changes) => void recorded.push(...changes),
+    });
   });
   afterAll(async () => {
     await database[Symbol.asyncDispose]();
@@ -227,6 +234,52 @@ describeOnEachEngine("the user store", (newPlace) => {
       code: 3,
       reason: "ORDER_BY_INVALID",
     });
+  });
+
+  test("every change is recorded, and nothing that changes nothing", async () => {
+    recorded.length = 0;
+    const user = await create("recorded@example.org");
+    const changed = await update(user.id, { name: "changed" });
+    await update(user.id, {});
+    expect(await problemOf(update(user.id, { name: "stale" }, toEtag(user.id, 1)))).toMatchObject({ kind: "etag_mismatch" });
+    expect(await problemOf(create("recorded@example.org"))).toEqual({ kind: "email_taken" });
+    await remove(user.id);
+    expect(await problemOf(remove(user.id))).toMatchObject({ kind: "not_found" });
+    expect(recorded).toEqual([
+      { type: "created", user },
+      { type: "updated", user: changed },
+      { type: "deleted", user: changed },
+    ]);
+  });
+
+  test("of several users the first with each free address is stored", async () => {
+    await create("several-taken@example.org");
+    const users = ["Several-1@example.org", "several-taken@EXAMPLE.org", "several-1@example.org", "several-0@example.org"].map(
+      (email, index) => store.prepare({ name: String(index), email }),
+    );
+    recorded.length = 0;
+    const stored = await database.transaction(async (trx) => await store.insert(trx, users));
+    expect([...stored].map(({ name }) => name)).toEqual(["0", "3"]);
+    expect(recorded.map(({ type, user }) => [type, user.name])).toEqual([
+      ["created", "0"],
+      ["created", "3"],
+    ]);
+    expect(await store.getAll([...stored].map(({ id }) => id))).toEqual([...stored]);
+  });
+
+  test("a view is read whole, page by page", async () => {
+    await database.transaction(async (trx) => {
+      const many = Array.from({ length: 1_100 }, (_, index) =>
+        store.prepare({ name: "view", email: `view-${index}@example.org` }),
+      );
+      await store.insert(trx, many);
+    });
+    const ids: string[] = [];
+    await database.view(async (view) => {
+      for await (const { id } of store.readAll(view)) ids.push(id);
+    });
+    expect(ids).toEqual([...new Set(ids)].toSorted());
+    expect(ids.length).toBeGreaterThan(1_100);
   });
 
   test("50 calls at once with one request id make one user and 50 equal answers", async () => {

@@ -14,14 +14,26 @@ export interface ListUsersQuery {
   readonly orderBy: string;
 }
 
+/** What happened to a user: as it became, or as it last was. */
+export interface UserChange {
+  readonly type: "created" | "updated" | "deleted";
+  readonly user: User;
+}
+
 /** Keeps the users. What changes them runs in a transaction of the caller, who stores more beside it. */
 export interface UserStore {
   /** Problem: email_taken. */
   create(trx: Transaction<UserTables>, fields: UserFields): Promise<User>;
+  /** The user that a create would make; nothing is stored. */
+  prepare(fields: UserFields): User;
+  /** Stores users that were prepared. Gives those whose e-mail address was free; of two with one address the first. */
+  insert(trx: Transaction<UserTables>, users: readonly User[]): Promise<ReadonlySet<User>>;
   /** Problem: not_found. */
   get(id: string): Promise<User>;
   /** The users in the order of the ids, all or none. Problem: not_found, with every id that no user has. */
   getAll(ids: readonly string[]): Promise<readonly User[]>;
+  /** All users of a view, in the order of their ids, read a page at a time. */
+  readAll(view: Database<UserTables>["read"]): AsyncIterable<User>;
   /** Throws MeshError for an order or a token that is none. */
   list(query: ListUsersQuery): Promise<{ readonly users: readonly User[]; readonly nextPageToken: string }>;
   /** Changes the given fields; without any it reads. An etag that is not empty has to fit. Problems: not_found, etag_mismatch, email_taken. */
@@ -40,7 +52,12 @@ export interface UserStoreOptions {
   readonly tokens: PageTokens;
   readonly clock: Clock;
   readonly newId: () => string;
+  /** Keeps what has happened, in the same transaction. */
+  readonly record: (trx: Transaction<UserTables>, changes: readonly UserChange[]) => Promise<void>;
 }
+
+/** Users that a page of `readAll` has. */
+const readSize = 500;
 
 type Row = Selectable<UserTables["users"]>;
 
@@ -48,18 +65,25 @@ type Row = Selectable<UserTables["users"]>;
 const orderFields = { create_time: "create_ms", update_time: "update_ms", name: "name", email: "email_key" };
 
 /** A store over a database of either engine. */
-export function createUserStore({ database, tokens, clock, newId }: UserStoreOptions): UserStore {
+export function createUserStore(options: UserStoreOptions): UserStore {
+  const { database, tokens, record } = options;
+  const prepare = (fields: UserFields): User => newUser(fields, options);
+  const insert: UserStore["insert"] = async (trx, users) => await insertUsers(trx, users, record);
   return {
+    prepare,
+    insert,
     async create(trx, fields) {
-      const nowMs = clock.now();
-      const row = await trx
-        .insertInto("users")
-        .values({ id: newId(), ...fields, email_key: emailKey(fields.email), create_ms: nowMs, update_ms: nowMs, version: 1 })
-        .onConflict((conflict) => conflict.column("email_key").doNothing())
-        .returningAll()
-        .executeTakeFirst();
-      if (row === undefined) throw new UserError({ kind: "email_taken" });
-      return fromRow(row);
+      const user = prepare(fields);
+      if (!(await insert(trx, [user])).has(user)) throw new UserError({ kind: "email_taken" });
+      return user;
+    },
+    async *readAll(view) {
+      for (let last = ""; ;) {
+        const rows = await view.selectFrom("users").selectAll().where("id", ">", last).orderBy("id").limit(readSize).execute();
+        for (const row of rows) yield fromRow(row);
+        if (rows.length < readSize) return;
+        last = rows.at(-1)?.id ?? "";
+      }
     },
     async get(id) {
       const row = isId(id)
@@ -88,47 +112,92 @@ export function createUserStore({ database, tokens, clock, newId }: UserStoreOpt
       });
       return { users: page.rows.map(fromRow), nextPageToken: page.nextPageToken };
     },
-    async update(trx, id, { fields, etag }) {
-      if (!isId(id)) throw new UserError({ kind: "not_found", ids: [id] });
-      const { email } = fields;
-      const changes = { ...fields, ...(email === undefined ? {} : { email_key: emailKey(email) }) };
-      const query =
-        Object.keys(changes).length === 0
-          ? trx
-              .selectFrom("users")
-              .selectAll()
-              .where("id", "=", id)
-              .$if(etag !== "", (read) => read.where("version", "=", fromEtag(id, etag) ?? 0))
-          : trx
-              .updateTable("users")
-              .set((column) => ({ ...changes, update_ms: clock.now(), version: column("version", "+", 1) }))
-              .where("id", "=", id)
-              .$if(etag !== "", (guarded) => guarded.where("version", "=", fromEtag(id, etag) ?? 0))
-              .returningAll();
-      try {
-        return fromRow((await query.executeTakeFirst()) ?? (await refuse(trx, id)));
-      } catch (error) {
-        // The transaction is lost on PostgreSQL, and rolls back on both.
-        throw database.classify(error).kind === "unique" ? new UserError({ kind: "email_taken" }) : error;
-      }
-    },
+    update: async (trx, id, change) => await updateUser(trx, id, { ...change, ...options }),
     async delete(trx, id, etag) {
       if (!isId(id)) throw new UserError({ kind: "not_found", ids: [id] });
       const deleted = await trx
         .deleteFrom("users")
         .where("id", "=", id)
         .$if(etag !== "", (guarded) => guarded.where("version", "=", fromEtag(id, etag) ?? 0))
-        .returning("id")
+        .returningAll()
         .executeTakeFirst();
-      if (deleted === undefined) await refuse(trx, id);
+      await record(trx, [{ type: "deleted", user: fromRow(deleted ?? (await refuse(trx, id))) }]);
     },
   };
+}
+
+function newUser({ name, email }: UserFields, { clock, newId }: UserStoreOptions): User {
+  const nowMs = clock.now();
+  return { id: newId(), name, email, createMs: nowMs, updateMs: nowMs, version: 1 };
+}
+
+async function insertUsers(
+  trx: Transaction<UserTables>,
+  users: readonly User[],
+  record: UserStoreOptions["record"],
+): Promise<ReadonlySet<User>> {
+  const rows = await trx
+    .insertInto("users")
+    .values(users.map(toRow).toSorted(byEmailKey))
+    .onConflict((conflict) => conflict.column("email_key").doNothing())
+    .returning("id")
+    .execute();
+  const ids = new Set(rows.map(({ id }) => id));
+  const stored = users.filter(({ id }) => ids.has(id));
+  await record(
+    trx,
+    stored.map((user) => ({ type: "created", user })),
+  );
+  return new Set(stored);
+}
+
+async function updateUser(
+  trx: Transaction<UserTables>,
+  id: string,
+  { fields, etag, database, clock, record }: UserStoreOptions & { readonly fields: Partial<UserFields>; readonly etag: string },
+): Promise<User> {
+  if (!isId(id)) throw new UserError({ kind: "not_found", ids: [id] });
+  const version = etag === "" ? undefined : (fromEtag(id, etag) ?? 0);
+  if (Object.keys(fields).length === 0) {
+    const read = trx.selectFrom("users").selectAll().where("id", "=", id);
+    const row = await (version === undefined ? read : read.where("version", "=", version)).executeTakeFirst();
+    return fromRow(row ?? (await refuse(trx, id)));
+  }
+  const { email } = fields;
+  const update = trx
+    .updateTable("users")
+    .set((column) => ({
+      ...fields,
+      ...(email === undefined ? {} : { email_key: emailKey(email) }),
+      update_ms: clock.now(),
+      version: column("version", "+", 1),
+    }))
+    .where("id", "=", id)
+    .$if(version !== undefined, (guarded) => guarded.where("version", "=", version ?? 0))
+    .returningAll();
+  const row = await update.executeTakeFirst().catch((error: unknown) => {
+    // The transaction is lost on PostgreSQL, and rolls back on both.
+    throw database.classify(error).kind === "unique" ? new UserError({ kind: "email_taken" }) : error;
+  });
+  const user = fromRow(row ?? (await refuse(trx, id)));
+  await record(trx, [{ type: "updated", user }]);
+  return user;
 }
 
 /** Why a guarded statement met no row. */
 async function refuse(trx: Transaction<UserTables>, id: string): Promise<never> {
   const row = await trx.selectFrom("users").select("id").where("id", "=", id).executeTakeFirst();
   throw new UserError(row === undefined ? { kind: "not_found", ids: [id] } : { kind: "etag_mismatch", id });
+}
+
+function toRow({ id, name, email, createMs, updateMs, version }: User): Row {
+  return { id, name, email, email_key: emailKey(email), create_ms: createMs, update_ms: updateMs, version };
+}
+
+/** In one order for everybody, so that two who insert several do not deadlock. It keeps the order of equal ones. */
+function byEmailKey(a: Row, b: Row): number {
+  if (a.email_key === b.email_key) return 0;
+  return a.email_key < b.email_key ? -1 : 1;
 }
 
 function fromRow(row: Row): User {
