@@ -37,7 +37,7 @@ const firstServicePort = 50_051;
 export async function planMesh(options: UpOptions, env: Environment): Promise<Plan> {
   refuseSeveralOnSqlite(options, env);
   const ports = createPortFinder();
-  const base = { ...env, PROTOLOOM_PARENT_FD: undefined, MESH_DATA_DIR: resolve(options.dataDir ?? defaultDataDir) };
+  const base = { ...frugalEnv, ...env, MESH_DATA_DIR: resolve(options.dataDir ?? defaultDataDir) };
   const { url, kind, planned } = await planRegistry(options, base, ports);
   const shared = { ...base, CONSUL_HTTP_ADDR: url };
   const services: PlannedProcess[] = [];
@@ -144,10 +144,10 @@ async function planConsul(env: Environment, finder: PortFinder, dataDir: string 
   return { url: `http://127.0.0.1:${http}`, kind: "Consul", planned: { spec, role: "registry", sources: [] } };
 }
 
-/**
- * A young generation of 4 MB a semi-space instead of 16: all processes share one machine here, and each of the services takes
- * 25 MB less (81 MB of PSS become 57).
- */
+/** All processes share one machine here: one arena for glibc's malloc makes each 8 MB smaller (92 MB of PSS become 85). */
+const frugalEnv: Environment = { MALLOC_ARENA_MAX: "1" };
+
+/** A young generation of 4 MB a semi-space instead of 16: a service takes 25 MB less (81 MB of PSS become 57). */
 function frugal([node = process.execPath, ...args]: readonly string[]): readonly string[] {
   return [node, "--max-semi-space-size=4", ...args];
 }
