@@ -34,7 +34,19 @@ export interface ProductStore {
   get(id: string): Promise<Product>;
   /** The products in the order of the ids, all or none. Problem: not_found, with every id that no product has. */
   getAll(ids: readonly string[]): Promise<readonly Product[]>;
-  /** Problem: order_needs_currency. Throws MeshError for an order or a token that is none. */
+  /**
+   * Lists what passes the filter, by keyset. Problem: order_needs_currency. Throws MeshError for an order or a token that is
+   * none. Cost of a page, whatever its depth:
+   * - Without a filter, by the index of the first field of the order: as many rows as the page has, and those that are equal
+   *   to its ends in that field.
+   * - A price range, in the order of the price: the same, by (currency, price). A category, in the order of create_time: the
+   *   same, by (category, create_time).
+   * - A category or a price range in another order: every row that passes it is read and sorted, or the index of the order
+   *   is gone through until the page is full.
+   * - A text is looked for row by row in what the filters beside it leave, until the page is full: at worst, when hardly
+   *   anything has it, in all of it. Measured with 50,000 products of 400 characters: 30 to 90 ms on SQLite, which serves
+   *   nobody else meanwhile, and 50 ms on PostgreSQL.
+   */
   list(query: ListProductsQuery): Promise<{ readonly products: readonly Product[]; readonly nextPageToken: string }>;
   /** Changes the given fields; without any it reads. An etag that is not empty has to fit. Problems: not_found, etag_mismatch. */
   update(trx: Transaction<ProductTables>, id: string, change: ProductChange): Promise<Product>;
