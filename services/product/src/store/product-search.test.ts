@@ -15,8 +15,8 @@ import type { ProductFilter, ProductStore } from "./product-store.ts";
 
 /** Letters whose case, form, order or meaning for LIKE an engine could take in its own way. */
 const pieces = [
-  ..."aAiIzZ0 %_\\'\"*?[",
-  ..."İıßẞſﬁΣσςÅåÄäＡａΩΩﷺ①ǅ",
+  ...Array.from("aAiIzZ0 %_\\'\"*?["),
+  ...Array.from("İıßẞſﬁΣσςÅåÄäＡａΩΩﷺ①ǅ"),
   ...["\u0301", "\u0308", "\u0307", "e\u0301", "é", "A\u030a", "fi", "SS", "ss", "\u00ad", "\u200d", "\n"],
   ...["😀", "👩‍👧", "\u{1F1E9}\u{1F1EA}", "\u{10400}", "\u{10428}", "\uE000", "\uFFFD", "\u{10FFFF}", "中", "か\u3099", "が"],
 ];

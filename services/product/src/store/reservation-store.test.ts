@@ -225,4 +225,33 @@ describeOnEachEngine("the reservation store", (newPlace) => {
     expect(await release(second.id)).toMatchObject({ state: "released" });
     expect(await kept(other)).toEqual({ onHand: 5, reserved: 0 });
   });
+
+  test("the tables of the inventory are added beside an instance that does not know them", async () => {
+    await using shared = newPlace("product");
+    const { "0001_products": first } = productMigrations;
+    if (first === undefined) throw new Error("the first step has another name");
+    const older = await openDatabase<ProductTables>({ ...shared, migrations: { "0001_products": first }, logger: silentLogger });
+    const stored = async (by: Database<ProductTables>): Promise<string> => {
+      const store = createProductStore({
+        database: by,
+        tokens: await createPageTokens(by, { domain: "product.v1" }),
+        clock: one.clock,
+        newId,
+      });
+      const fields = { name: "thing", description: "", category: "", price: { currency: "EUR", minor: 1 } };
+      return (await by.transaction(async (trx) => await store.create(trx, fields))).id;
+    };
+    const id = await stored(older);
+    // On SQLite there is one instance, which the newer one follows; on PostgreSQL they run beside each other.
+    if (shared.engine === "sqlite") await older[Symbol.asyncDispose]();
+    await using newer = await openDatabase<ProductTables>({ ...shared, migrations: productMigrations, logger: silentLogger });
+    const ids = shared.engine === "sqlite" ? [id] : [id, await stored(older)];
+    const inventory = createInventoryStore({ database: newer, clock: one.clock, newId });
+    for (const productId of ids) {
+      expect(await inventory.get(productId)).toMatchObject({ onHand: 0, reserved: 0 });
+      await newer.transaction(async (trx) => await inventory.adjust(trx, { productId, delta: 3, reason: "delivered" }));
+      expect(await inventory.get(productId)).toMatchObject({ onHand: 3, reserved: 0 });
+    }
+    await older[Symbol.asyncDispose]();
+  });
 });
