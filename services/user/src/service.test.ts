@@ -1,54 +1,11 @@
-import { UserService } from "@protoloom/contracts";
-import {
-  createEndpoint,
-  createEnvReader,
-  createMesh,
-  createStaticResolver,
-  MeshError,
-  readServerConfig,
-  serve,
-  silentLogger,
-} from "@protoloom/mesh";
-import type { Client, Registrar } from "@protoloom/mesh";
 import { newId } from "@protoloom/mesh/data";
+import type { MeshError } from "@protoloom/mesh";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
-import type { DatabasePlace } from "../../../tools/databases.ts";
 import { describeWith } from "../../../tools/parts.ts";
 import { startPostgres } from "../../../tools/postgres.ts";
-import { openUserService } from "./open-service.ts";
-
-/** A service that is called by endpoint registers nowhere. */
-const noRegistrar: Registrar = {
-  register() {
-    throw new Error("nothing is registered here");
-  },
-};
-
-type Users = Client<typeof UserService>;
-
-/** Serves the users of a place, and calls them over gRPC. */
-async function startUsers(
-  place: Pick<DatabasePlace, "name" | "url" | "dataDir">,
-  resources: AsyncDisposableStack,
-): Promise<Users> {
-  const service = await openUserService(place, { logger: silentLogger, resources, name: place.name });
-  const config = readServerConfig(createEnvReader({ MESH_DRAIN_NOTICE_MS: "0" }));
-  const server = resources.use(await serve({ services: [service], config, logger: silentLogger }));
-  const [host = "", port = ""] = server.address.split(":");
-  const resolver = createStaticResolver({ user: [createEndpoint(host, Number(port))] });
-  const mesh = createMesh({ registryUrl: "http://127.0.0.1:1" }, { discovery: { resolver, registrar: noRegistrar } });
-  return resources.use(mesh).client(UserService);
-}
-
-async function errorOf(call: Promise<unknown>): Promise<MeshError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof MeshError) return error;
-  throw new Error("the call did not fail", { cause: error });
-}
+import { errorOf, startUsers } from "./test-rig/start-users.ts";
+import type { Users } from "./test-rig/start-users.ts";
 
 describeWith(["postgres"], "the user service without its database", () => {
   test("says so at once, and goes on when the database is back", async () => {
@@ -104,6 +61,21 @@ describeOnEachEngine("the user service", (newPlace) => {
     const error = await errorOf(users.createUser({ user: { name: "Ada", email: "no address" } }));
     expect(error).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
     expect(error.detail).toContain("user.email");
+  });
+
+  test("what a create lacks is named, and what the server makes is ignored", async () => {
+    for (const user of [{}, { name: "", email: "" }]) {
+      const error = await errorOf(users.createUser({ user }));
+      expect(error).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
+      expect(error.detail).toBe("user.name: name is required; user.email: email is required");
+    }
+    expect(await errorOf(users.createUser({}))).toMatchObject({ code: 3, detail: "user: value is required" });
+    expect((await errorOf(users.createUser({ user: { name: "Ada" } }))).detail).toBe("user.email: email is required");
+    const sent = { id: newId(), name: "Made", email: "made@example.org", createTime: new Date(0), etag: "mine" };
+    const made = await users.createUser({ user: sent });
+    expect(made).not.toMatchObject({ id: sent.id });
+    expect(made).not.toMatchObject({ etag: sent.etag });
+    expect(made.createTime?.getTime()).toBeGreaterThan(0);
   });
 
   test("an e-mail address that is taken is refused in any case, on create and on update", async () => {
