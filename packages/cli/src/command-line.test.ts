@@ -7,6 +7,7 @@ const defaults = {
   dataDir: undefined,
   readyFile: undefined,
   edgePort: 8080,
+  demo: false,
   watch: false,
   log: "pretty",
 };
@@ -14,6 +15,7 @@ const defaults = {
 test.for([
   [["up"], defaults],
   [["up", "--registry", "consul", "--watch"], { ...defaults, registry: "consul", watch: true }],
+  [["up", "--demo"], { ...defaults, demo: true }],
   [["up", "--instances", "user=3", "--instances=product=2"], { ...defaults, instances: { user: 3, product: 2 } }],
   [["up", "--instances", "user=3,product=2"], { ...defaults, instances: { user: 3, product: 2 } }],
   [
@@ -49,7 +51,18 @@ test("help and version are commands and options", () => {
 });
 
 test("the help names every option that up takes", () => {
-  for (const name of ["registry", "instances", "data-dir", "edge-port", "ready-file", "watch", "log", "help", "version"]) {
+  for (const name of [
+    "registry",
+    "instances",
+    "data-dir",
+    "edge-port",
+    "demo",
+    "ready-file",
+    "watch",
+    "log",
+    "help",
+    "version",
+  ]) {
     expect(helpText).toContain(`--${name}`);
   }
 });

@@ -13,6 +13,8 @@ export interface UpOptions {
   readonly dataDir: string | undefined;
   readonly readyFile: string | undefined;
   readonly edgePort: number;
+  /** True: fill the mesh with demo data before it is said to be ready. */
+  readonly demo: boolean;
   readonly watch: boolean;
   readonly log: "pretty" | "json";
 }
@@ -43,6 +45,7 @@ Options:
   --instances NAME=N   N instances of a service, such as user=3; may be repeated. More than one needs DATABASE_URL.
   --data-dir DIR       where the data is kept (default: .data); the registry's state too, else in memory
   --edge-port PORT     port of the edge (default: 8080)
+  --demo               add 200 users and 1,000 products with stock, unless they are there
   --ready-file FILE    write the addresses there, as JSON, once all is ready
   --watch              start a process again when its sources or the generated code change (npm run dev)
   --log FORMAT         pretty (default), or json: the lines as the processes write them
@@ -73,6 +76,7 @@ export function parseCommandLine(args: readonly string[]): Command {
         "data-dir": { type: "string" },
         "edge-port": { type: "string" },
         "ready-file": { type: "string" },
+        demo: { type: "boolean" },
         watch: { type: "boolean" },
         log: { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -91,6 +95,7 @@ export function parseCommandLine(args: readonly string[]): Command {
       dataDir: values["data-dir"] === undefined ? undefined : notEmpty("--data-dir", values["data-dir"]),
       readyFile: values["ready-file"] === undefined ? undefined : notEmpty("--ready-file", values["ready-file"]),
       edgePort: wholeNumber("--edge-port", values["edge-port"] ?? "8080", { min: 1, max: 65_535 }),
+      demo: values.demo ?? false,
       watch: values.watch ?? false,
       log: choice("--log", values.log ?? "pretty", ["pretty", "json"]),
     };

@@ -43,6 +43,7 @@ switch (command.kind) {
       write: (text) => process.stdout.write(text),
       writeError: (text) => process.stderr.write(text),
       color: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
+      terminal: process.stdout.isTTY,
       stop: stop.signal,
       kill: kill.signal,
     });

@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import type { Clock, Environment } from "@protoloom/mesh";
 import { type MeshAddresses, renderBanner } from "./banner.ts";
 import { type UpOptions, defaultDataDir } from "./command-line.ts";
+import { createProgress } from "./demo-progress.ts";
+import { fillWithDemoData } from "./demo.ts";
 import { createLineFormatter, painter } from "./log-lines.ts";
 import { type Plan, PlanError, type PlannedProcess, planMesh } from "./plan.ts";
 import { findProgram } from "./program.ts";
@@ -20,6 +22,8 @@ export interface UpDeps {
   /** Writes to stderr: why the mesh does not come up. */
   readonly writeError: (text: string) => void;
   readonly color: boolean;
+  /** Whether stdout is a terminal. */
+  readonly terminal: boolean;
   /** Aborts when the user wants it to end, in order. */
   readonly stop: AbortSignal;
   /** Aborts when the user wants it to end at once. */
@@ -34,7 +38,9 @@ interface Started extends PlannedProcess {
 }
 
 /** Runs a mesh until `stop` aborts. Returns the exit code: 0 after an orderly stop, 1 if the mesh does not come up. */
-export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
+export async function up(options: UpOptions, outside: UpDeps): Promise<number> {
+  const progress = createProgress({ write: outside.write, terminal: outside.terminal });
+  const deps: UpDeps = { ...outside, write: progress.write };
   const startedMs = deps.clock.monotonicMs();
   const paint = painter(deps.color);
   const say = (text: string): void => {
@@ -53,11 +59,18 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
   const runDir = mkdtempSync(join(tmpdir(), "protoloom-"));
   // In the order of their start.
   const started: Started[] = [];
+  let filling = false;
+  const isShown = (line: string): boolean => !(filling && isCallLine(line));
   const killAll = (): void => started.forEach(({ process }) => process.kill());
   deps.kill.addEventListener("abort", killAll, { once: true });
   try {
-    const addresses = await startAll(plan, createStarter(plan, { options, deps, runDir, started }), deps);
+    const addresses = await startAll(plan, createStarter(plan, { options, deps, runDir, started, isShown }), deps);
     if (addresses !== undefined) {
+      if (options.demo) {
+        filling = true;
+        await fillWithDemoData(addresses.edge, { ...deps, say, ...(options.log === "pretty" && { progress }) });
+        filling = false;
+      }
       if (options.readyFile !== undefined) writeReadyFile(options.readyFile, addresses);
       say(renderBanner(addresses, bannerOptions(plan, options, { deps, startedMs })));
       if (options.watch) watchAll(started, { say, signal: deps.stop });
@@ -76,19 +89,32 @@ export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
   }
 }
 
+/** The line of one call that went well: the demo data takes thousands of them. */
+function isCallLine(line: string): boolean {
+  return line.includes('"level":"info"') && /"msg":"(?:call|request)"/.test(line);
+}
+
 type Starter = (planned: PlannedProcess) => SupervisedProcess;
 
 /** Starts processes with their lines in one log, and adds them to `started`. */
 function createStarter(
   plan: Plan,
-  { options, deps, runDir, started }: { options: UpOptions; deps: UpDeps; runDir: string; started: Started[] },
+  {
+    options,
+    deps,
+    runDir,
+    started,
+    isShown,
+  }: { options: UpOptions; deps: UpDeps; runDir: string; started: Started[]; isShown: (line: string) => boolean },
 ): Starter {
   const names = [plan.registry, ...plan.services, plan.edge].flatMap((planned) => planned?.spec.name ?? []);
   const style = { format: options.log, color: deps.color, nameWidth: Math.max(...names.map(({ length }) => length)) };
   return (planned) => {
     const { name } = planned.spec;
     const format = createLineFormatter(name, names.indexOf(name), style);
-    const onLine = (line: string): void => deps.write(`${format(line)}\n`);
+    const onLine = (line: string): void => {
+      if (isShown(line)) deps.write(`${format(line)}\n`);
+    };
     const say = (message: string): void =>
       onLine(JSON.stringify({ level: "warn", time: Date.now(), name: "protoloom", msg: `${name} ${message}` }));
     const process = new SupervisedProcess(planned.spec, { runDir, clock: deps.clock, onLine, say });
