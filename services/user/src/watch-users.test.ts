@@ -90,7 +90,7 @@ class Replica {
 }
 
 /** Eight writers at once: users are made, changed by anyone, and deleted. Resolves when `count` changes are made. */
-async function writeChanges(users: Users, count: number, onChange?: (made: number) => void): Promise<void> {
+async function writeChanges(users: Users, count: number, onChange?: (made: number) => unknown): Promise<void> {
   const random = seededRandom(7);
   const known: string[] = [];
   let begun = 0;
@@ -117,7 +117,7 @@ async function writeChanges(users: Users, count: number, onChange?: (made: numbe
         if ((error as { reason?: string }).reason !== "USER_NOT_FOUND") throw error;
         begun -= 1;
       }
-      onChange?.(made);
+      await onChange?.(made);
     }
   };
   await Promise.all(Array.from({ length: 8 }, write));
@@ -229,11 +229,15 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
       let failures = 0;
       let snapshots = 0;
       let written: Promise<void> | undefined;
-      // Each cut breaks the stream that is being read: one at a time, while the writers write.
+      // One cut in each part of the changes, and the writers go on to the next when it has been noticed.
+      const part = Math.ceil(count / 21);
       const cutNow = (): void => {
-        if (cuts === 20 || failures < cuts || replica.changeCount < (count / 40) * (cuts + 1)) return;
+        if (cuts === 20 || replica.changeCount < part * (cuts + 0.5)) return;
         cuts += 1;
         relay.cut();
+      };
+      const untilNoticed = async (made: number): Promise<void> => {
+        while (failures < 20 && made > part * (failures + 1)) await new Promise((resolve) => setTimeout(resolve, 5));
       };
       const steps = resumeWatch({
         watch: (resumeToken, signal) => watching.watchUsers({ resumeToken }, { signal }),
@@ -245,7 +249,7 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
         if (step.kind === "begin") snapshots += 1;
         else {
           replica.apply(step.message);
-          if (step.message.change?.$case === "snapshotEnd") written = writeChanges(users, count);
+          if (step.message.change?.$case === "snapshotEnd") written = writeChanges(users, count, untilNoticed);
         }
         cutNow();
         if (replica.changeCount === count) break;
