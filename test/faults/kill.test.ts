@@ -97,6 +97,7 @@ for (const scenario of cases) {
         goneMs = performance.now();
       });
       const lost = failures(records);
+      console.log(`${lost.length} of ${records.length} calls lost, ${inFlight} were in flight`);
       expect(lost.length).toBeLessThanOrEqual(inFlight + Math.ceil(((goneMs - killedMs) * perSecond) / 1_000));
       for (const { startedMs, endedMs } of lost) {
         expect(startedMs).toBeLessThan(goneMs);
@@ -122,6 +123,7 @@ for (const scenario of cases) {
         await eventually(async () => (await passing(mesh, scenario.service.name)) === 2, { timeoutMs: 5_000 });
         againMs = performance.now() - upMs;
       });
+      console.log(`no call lost; all registered again after ${Math.round(againMs)} ms`);
       expect(failures(records)).toEqual([]);
       expect(againMs).toBeLessThan(5_000);
     });
