@@ -65,6 +65,7 @@ export function createInventoryStore({ database, clock, newId }: InventoryStoreO
     async adjust(trx, { productId, delta, reason }) {
       if (!isId(productId)) throw new InventoryError({ kind: "products_not_found", ids: [productId] });
       await rows.lock(trx, [productId]);
+      await rows.giveBackExpired(trx, [productId]);
       const change = { productId, delta, nowMs: clock.now() };
       const row = (await add(trx, change)) ?? (await addFirst(trx, change, { isShared: database.engine === "postgres" }));
       const entry = {

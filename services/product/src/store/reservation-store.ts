@@ -26,7 +26,7 @@ export interface ListReservationsQuery {
 export interface ReservationStore {
   /**
    * Holds all lines, each of another product, or none. Problems: products_not_found, stock_insufficient, each with every
-   * line it holds for. Cost: six statements, however many lines.
+   * line it holds for. Cost: four statements, however many lines.
    */
   reserve(trx: Transaction<ProductTables>, lines: readonly ReservationLine[], holdMs: number): Promise<Reservation>;
   /** Takes what is held out of the stock; again, it reads. Problems: reservation_not_found, reservation_ended. */
@@ -64,9 +64,8 @@ export function createReservationStore({ database, tokens, clock, newId }: Reser
   const reading: Pick<Transaction<ProductTables>, "selectFrom"> = database.read;
   return {
     async reserve(trx, lines, holdMs) {
-      await rows.lock(trx, lines.map(({ productId }) => productId).filter(isId));
+      await hold(trx, lines, { rows, clock });
       const nowMs = clock.now();
-      await hold(trx, lines, nowMs);
       const row = { id: newId(), state: "held" as const, create_ms: nowMs, expire_ms: nowMs + holdMs };
       await trx.insertInto("reservations").values(row).execute();
       await trx
@@ -163,21 +162,35 @@ export function createReservationStore({ database, tokens, clock, newId }: Reser
   };
 }
 
-/** Adds the lines to what is reserved of their products, whose rows are locked. Throws if a single one does not fit. */
-async function hold(trx: Transaction<ProductTables>, lines: readonly ReservationLine[], nowMs: number): Promise<void> {
+/** Adds the lines to what is reserved of their products. Throws if a single one does not fit. */
+async function hold(
+  trx: Transaction<ProductTables>,
+  lines: readonly ReservationLine[],
+  { rows, clock }: { readonly rows: StockRows; readonly clock: Clock },
+): Promise<void> {
   const possible = lines.filter(({ productId }) => isId(productId));
-  const held = possible.length === 0 ? [] : await addToReserved(trx, possible, nowMs);
-  if (held.length === lines.length) return;
-  const fitting = new Set(held.map(({ product_id }) => product_id));
-  const rest = await readAvailable(
-    trx,
-    possible.filter(({ productId }) => !fitting.has(productId)),
-  );
-  const others = lines.filter(({ productId }) => !fitting.has(productId));
-  const unknown = others.flatMap(({ productId }) => (rest.has(productId) ? [] : [productId]));
-  if (unknown.length > 0) throw new InventoryError({ kind: "products_not_found", ids: unknown });
+  await rows.lock(trx, idsOf(possible));
+  const held = new Set<string>();
+  const missing = (): readonly ReservationLine[] => possible.filter(({ productId }) => !held.has(productId));
+  const holdMissing = async (): Promise<void> => {
+    for (const { product_id } of await addToReserved(trx, missing(), clock.now())) held.add(product_id);
+  };
+  await holdMissing();
+  if (held.size === lines.length) return;
+  // Only now it matters whether part of what is reserved has expired.
+  await rows.giveBackExpired(trx, idsOf(missing()));
+  await holdMissing();
+  if (held.size === lines.length) return;
+  const rest = await readAvailable(trx, missing());
+  const others = lines.filter(({ productId }) => !held.has(productId));
+  const unknown = others.filter(({ productId }) => !rest.has(productId));
+  if (unknown.length > 0) throw new InventoryError({ kind: "products_not_found", ids: idsOf(unknown) });
   const short = others.map(({ productId, quantity }) => ({ productId, asked: quantity, available: rest.get(productId) ?? 0 }));
   throw new InventoryError({ kind: "stock_insufficient", lines: short });
+}
+
+function idsOf(lines: readonly ReservationLine[]): readonly string[] {
+  return lines.map(({ productId }) => productId);
 }
 
 /** Adds what fits, and says for which products it did. */
@@ -186,6 +199,7 @@ async function addToReserved(
   lines: readonly ReservationLine[],
   nowMs: number,
 ): Promise<readonly { readonly product_id: string }[]> {
+  if (lines.length === 0) return [];
   const { rows } = await sql<{ readonly product_id: string }>`
     update stock set reserved = reserved + line.column2, update_ms = ${nowMs} from ${lineValues(lines)} as line
     where product_id = line.column1 and on_hand - reserved >= line.column2 and ${productExists}
@@ -203,11 +217,7 @@ async function readAvailable(
     .selectFrom("products")
     .leftJoin("stock", "stock.product_id", "products.id")
     .select(["products.id", "stock.on_hand as onHand", "stock.reserved"])
-    .where(
-      "products.id",
-      "in",
-      lines.map(({ productId }) => productId),
-    )
+    .where("products.id", "in", idsOf(lines))
     .execute();
   return new Map(found.map(({ id, onHand, reserved }) => [id, available({ onHand: onHand ?? 0, reserved: reserved ?? 0 })]));
 }
@@ -225,7 +235,7 @@ async function settle(
 ): Promise<readonly HeldLine[]> {
   if (reservations.length === 0) return [];
   const products = new Set(reservations.flatMap(({ lines }) => lines.map(({ productId }) => productId)));
-  await rows.lockOnly(trx, [...products]);
+  await rows.lock(trx, [...products]);
   return await trx
     .updateTable("reservation_lines")
     .set({ held_until_ms: null })

@@ -10,20 +10,17 @@ import type { ProductTables } from "./migrations.ts";
  * is locked before any stock, and one transaction locks no second one after that.
  */
 export interface StockRows {
-  /**
-   * Locks the rows of these products, and gives back what has expired of them. From then on `reserved` is what is really
-   * held. Products without a row have no stock.
-   */
+  /** Locks the rows of these products. Products without a row have no stock. */
   lock(trx: Transaction<ProductTables>, productIds: readonly string[]): Promise<void>;
-  /** Locks the rows of these products, and no more. */
-  lockOnly(trx: Transaction<ProductTables>, productIds: readonly string[]): Promise<void>;
+  /** Gives back what has expired of these products, whose rows are locked: then `reserved` is what is really held. */
+  giveBackExpired(trx: Transaction<ProductTables>, productIds: readonly string[]): Promise<void>;
   /** Removes the row of a product that is being deleted, and gives how many units are reserved: only with 0 it is gone. */
   remove(trx: Transaction<ProductTables>, productId: string): Promise<number>;
 }
 
 /** How the rows are locked on an engine. On SQLite a transaction is alone from its beginning. */
 export function createStockRows({ engine, clock }: { readonly engine: "sqlite" | "postgres"; readonly clock: Clock }): StockRows {
-  const lockOnly: StockRows["lockOnly"] = async (trx, productIds) => {
+  const lock: StockRows["lock"] = async (trx, productIds) => {
     if (engine === "sqlite" || productIds.length === 0) return;
     await trx
       .selectFrom("stock")
@@ -33,11 +30,10 @@ export function createStockRows({ engine, clock }: { readonly engine: "sqlite" |
       .forUpdate()
       .execute();
   };
-  const lock: StockRows["lock"] = async (trx, productIds) => {
+  const giveBackExpired: StockRows["giveBackExpired"] = async (trx, productIds) => {
     if (productIds.length === 0) return;
-    await lockOnly(trx, productIds);
-    // The time after the wait, so that what expired meanwhile counts no more. This statement sees what was committed
-    // before the lock was had, and nobody else changes these lines until it is given up.
+    // By the time after the wait for the lock. This statement sees what was committed before the lock was had, and nobody
+    // else changes these lines until it is given up.
     const expired = await trx
       .updateTable("reservation_lines")
       .set({ held_until_ms: null })
@@ -48,10 +44,11 @@ export function createStockRows({ engine, clock }: { readonly engine: "sqlite" |
     await giveBack(trx, expired);
   };
   return {
-    lockOnly,
     lock,
+    giveBackExpired,
     async remove(trx, productId) {
       await lock(trx, [productId]);
+      await giveBackExpired(trx, [productId]);
       await trx.deleteFrom("stock").where("product_id", "=", productId).where("reserved", "=", 0).execute();
       const left = await trx.selectFrom("stock").select("reserved").where("product_id", "=", productId).executeTakeFirst();
       return left?.reserved ?? 0;
