@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { withDeadline } from "../base/deadline.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Admin } from "./admin.ts";
+import type { EventLoopLag } from "./event-loop-lag.ts";
 import type { Listener } from "./listener.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import type { Readiness } from "./readiness.ts";
@@ -15,6 +16,7 @@ export interface DrainParts {
   readonly calls: OpenCalls;
   readonly listener: Listener;
   readonly admin: Admin;
+  readonly lag: EventLoopLag;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -36,7 +38,7 @@ const withdrawRatio = 0.25;
  * 4. Near the end of `drainTimeoutMs` what is left ends with the same status. Then everything is closed.
  */
 export async function drainServer(parts: DrainParts): Promise<void> {
-  const { config, readiness, calls, listener, admin, logger, clock } = parts;
+  const { config, readiness, calls, listener, admin, lag, logger, clock } = parts;
   const startedMs = clock.monotonicMs();
   const endMs = startedMs + config.drainTimeoutMs;
   logger.info({ openCalls: calls.size }, "draining");
@@ -54,6 +56,7 @@ export async function drainServer(parts: DrainParts): Promise<void> {
   calls.abortAll();
   listener.close();
   await admin[Symbol.asyncDispose]();
+  lag[Symbol.dispose]();
   logger.info({ ms: Math.round(clock.monotonicMs() - startedMs) }, "drained");
 }
 

@@ -10,6 +10,7 @@ import type { Instance, Registrar } from "../discovery/registrar.ts";
 import { createAdmin } from "./admin.ts";
 import { drainServer } from "./drain.ts";
 import type { DrainParts } from "./drain.ts";
+import { watchEventLoop } from "./event-loop-lag.ts";
 import { createHealth } from "./health.ts";
 import type { Implementation } from "./implement.ts";
 import { IncomingCall } from "./incoming-call.ts";
@@ -75,19 +76,23 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const instances = instancesOf(services, { host, port, version: options.version, zone: config.zone });
   const { registrar, ready: ask } = options;
   const readiness = createReadiness({ health, instances, registrar, ask, logger, clock });
+  const lag = watchEventLoop({ clock, logger, meter });
+  const reasons = (): readonly string[] =>
+    lag.isLate ? [...readiness.reasons, `the event loop is ${lag.lagMs} ms late`] : readiness.reasons;
   const admin = await createAdmin(config.adminPort, {
-    "/livez": () => ({ status: 200, body: { live: true } }),
+    "/livez": () => ({ status: 200, body: { live: true, eventLoopLagMs: lag.lagMs } }),
     "/readyz": () => {
-      const { reasons } = readiness;
-      return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } };
+      const ready = reasons().length === 0;
+      return { status: ready ? 200 : 503, body: { ready, reasons: reasons() } };
     },
   }).catch((error: unknown) => {
     listener.close();
+    lag[Symbol.dispose]();
     throw error;
   });
   readiness.start();
   logger.info({ listen: formatAddress(config.listenHost, listener.port), admin: admin.address }, "listening");
-  return announce({ config, readiness, calls, listener, admin, logger, clock }, formatAddress(host, port));
+  return announce({ config, readiness, calls, listener, admin, lag, logger, clock }, formatAddress(host, port));
 }
 
 /** Tells the launcher once the server is ready, and hands it to its owner. */
