@@ -60,12 +60,13 @@ export function createOwnServices(
     },
     async *watch({ service }, { signal }: HandlerContext) {
       let told: ServingStatus | undefined;
-      while (!signal.aborted) {
+      for (;;) {
         const status = statusOf(service) ?? ServingStatus.SERVICE_UNKNOWN;
         if (status !== told) yield { status };
         told = status;
-        // The wait ends early when the caller goes.
+        // The wait ends early when the caller goes, or its deadline passes: the reason is how the call ends.
         await clock.sleep(watchIntervalMs, signal).catch(() => {});
+        signal.throwIfAborted();
       }
     },
     list: () => ({
