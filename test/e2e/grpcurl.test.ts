@@ -1,19 +1,10 @@
-import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { promisify } from "node:util";
 import { ProductService, UserService } from "@protoloom/contracts";
 import type { ServiceHandle } from "@protoloom/mesh";
 import { expect, test } from "vitest";
-import { describeWith, part } from "../../tools/parts.ts";
+import { describeWith } from "../../tools/parts.ts";
+import { grpcurl } from "./grpcurl.ts";
 import { describeOnEachStack, product, useMesh, user } from "./stack.ts";
-
-const run = promisify(execFile);
-
-/** Runs the real grpcurl. Rejects when it fails; `stderr` of the error says why. */
-async function grpcurl(...args: readonly string[]): Promise<string> {
-  const { stdout } = await run(part("grpcurl") ?? "grpcurl", ["-plaintext", "-max-time", "10", ...args]);
-  return stdout.trim();
-}
 
 /** The names of a service's methods, as its contract has them. */
 function methodsOf({ descriptor }: ServiceHandle, kind?: "unary"): readonly string[] {
@@ -36,8 +27,9 @@ describeWith(["grpcurl"], "grpcurl", () => {
       const list = async (address: string): Promise<string[]> => (await grpcurl(address, "list")).split("\n").toSorted();
       const own = ["grpc.health.v1.Health", ...reflection];
       expect(await list(directUser())).toEqual([...own, "user.v1.UserService"]);
-      expect(await list(directProduct())).toEqual([...own, "product.v1.ProductService"]);
-      expect(await list(edge())).toEqual([...own, "product.v1.ProductService", "user.v1.UserService"]);
+      const ofProduct = ["product.v1.InventoryService", "product.v1.ProductService"];
+      expect(await list(directProduct())).toEqual([...own, ...ofProduct]);
+      expect(await list(edge())).toEqual([...own, ...ofProduct, "user.v1.UserService"]);
     });
 
     test.for([
