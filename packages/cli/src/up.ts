@@ -65,12 +65,12 @@ export async function up(options: UpOptions, outside: UpDeps): Promise<number> {
   deps.kill.addEventListener("abort", killAll, { once: true });
   try {
     const addresses = await startAll(plan, createStarter(plan, { options, deps, runDir, started, isShown }), deps);
-    if (addresses !== undefined) {
-      if (options.demo) {
-        filling = true;
-        await fillWithDemoData(addresses.edge, { ...deps, say, ...(options.log === "pretty" && { progress }) });
-        filling = false;
-      }
+    if (addresses !== undefined && options.demo) {
+      filling = options.log === "pretty";
+      await fillWithDemoData(addresses.edge, { ...deps, say, ...(filling && { progress }) });
+      filling = false;
+    }
+    if (addresses !== undefined && !deps.stop.aborted) {
       if (options.readyFile !== undefined) writeReadyFile(options.readyFile, addresses);
       say(renderBanner(addresses, bannerOptions(plan, options, { deps, startedMs })));
       if (options.watch) watchAll(started, { say, signal: deps.stop });
