@@ -34,8 +34,9 @@ export interface ReservationStore {
   /** Gives back what is held; what was given back it reads. Problems: reservation_not_found, reservation_ended. */
   release(trx: Transaction<ProductTables>, id: string): Promise<Reservation>;
   /**
-   * Lists in the order of the ids, which is that of their making. Cost of a page: an index range by primary key, by (state,
-   * id) or by (product, id). Expired ones are partly found among those that are held: what no sweep has noted yet.
+   * Lists in the order of the ids, which is that of their making. Cost of a page, whatever its depth: an index range by
+   * primary key, by (state, id) or by (product, id), and none is sorted; with a product and a state, that of the product is
+   * gone through until the page is full. Expired ones are looked for among the held ones too, of which no sweep has noted it.
    */
   list(query: ListReservationsQuery): Promise<{ readonly reservations: readonly Reservation[]; readonly nextPageToken: string }>;
   /**
@@ -57,6 +58,7 @@ export interface ReservationStoreOptions {
 type ReservationRow = Selectable<ProductTables["reservations"]>;
 
 const oldestFirst: readonly OrderTerm[] = [{ column: "id", descending: false }];
+const oldestLineFirst: readonly OrderTerm[] = [{ column: "reservation_id", descending: false }];
 
 /** A store over a database of either engine. */
 export function createReservationStore({ database, tokens, clock, newId }: ReservationStoreOptions): ReservationStore {
@@ -122,15 +124,22 @@ export function createReservationStore({ database, tokens, clock, newId }: Reser
       const nowMs = clock.now();
       let query = reading.selectFrom("reservations").selectAll("reservations");
       if (productId !== "") {
+        // Ordered by the line's own column: SQLite then goes along the index of the product and sorts nothing.
         query = query
           .innerJoin("reservation_lines as line", "line.reservation_id", "reservations.id")
-          .where("line.product_id", "=", productId) as typeof query;
+          .where("line.product_id", "=", productId)
+          .select("line.reservation_id") as unknown as typeof query;
       }
       if (state === "held") query = query.where("state", "=", "held").where("expire_ms", ">", nowMs);
       else if (state === "expired") query = query.where("state", "in", ["held", "expired"]).where("expire_ms", "<=", nowMs);
       else if (state !== undefined) query = query.where("state", "=", state);
       const filters = ["ListReservations", state ?? "", productId];
-      const page = await readPage(query, tokens, { pageSize, pageToken, order: oldestFirst, filters });
+      const page = await readPage(query, tokens, {
+        pageSize,
+        pageToken,
+        order: productId === "" ? oldestFirst : oldestLineFirst,
+        filters,
+      });
       return { reservations: await withLines(reading, page.rows, nowMs), nextPageToken: page.nextPageToken };
     },
     async expire(trx, batch) {
