@@ -2,7 +2,7 @@ import { runInCall } from "../../base/call-context.ts";
 import type { CallContext } from "../../base/call-context.ts";
 import { Code } from "../../base/code.ts";
 import { withDeadline } from "../../base/deadline.ts";
-import type { Deadline } from "../../base/deadline.ts";
+import type { Deadline, DeadlineScope } from "../../base/deadline.ts";
 import type { Logger } from "../../base/logger.ts";
 import { MeshError } from "../../base/mesh-error.ts";
 import { grantedTimeoutMs } from "../../contract/policy.ts";
@@ -27,12 +27,12 @@ export const openContext: Stage = (next, { name, method, logger, clock, calls, m
     using scope = withDeadline(deadline, undefined, clock);
     call.onFailure((error) => scope.abort(error));
     using _open = calls.open({ abort: (reason) => scope.abort(reason), finite });
-    scope.signal.throwIfAborted();
-    const context = createContext(call, { name, deadline, signal: scope.signal, logger });
+    if (scope.aborted) throw scope.reason;
+    const context = createContext(call, { name, deadline, scope, logger });
     call.context = context;
     await settleOrAbort(
       runInCall(context, () => next(call)),
-      context,
+      { scope, context },
     );
   };
 };
@@ -45,14 +45,16 @@ function headersTooLarge(bytes: number, maxBytes: number): MeshError {
 
 function createContext(
   call: IncomingCall,
-  { name, deadline, signal, logger }: { name: string; deadline: Deadline; signal: AbortSignal; logger: Logger },
+  { name, deadline, scope, logger }: { name: string; deadline: Deadline; scope: DeadlineScope; logger: Logger },
 ): CallContext {
   const { metadata, peer, attempt, requestId, traceparent } = call.head;
   let log: Logger | undefined;
   return {
     method: name,
     deadline,
-    signal,
+    get signal() {
+      return scope.signal;
+    },
     metadata,
     peer,
     attempt,
@@ -68,24 +70,16 @@ function createContext(
 }
 
 /** Waits for the work, or for the abort of its call. What the work throws after that is only logged. */
-function settleOrAbort(work: Promise<void>, context: CallContext): Promise<void> {
+function settleOrAbort(
+  work: Promise<void>,
+  { scope, context }: { readonly scope: DeadlineScope; readonly context: CallContext },
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { signal } = context;
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    work.then(
-      () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      },
-      (error: unknown) => {
-        signal.removeEventListener("abort", onAbort);
-        if (signal.aborted && !isExpected(error))
-          context.log.error({ err: error }, "the handler failed after its call had ended");
-        reject(error);
-      },
-    );
+    scope.onAbort(reject);
+    work.then(resolve, (error: unknown) => {
+      if (scope.aborted && !isExpected(error)) context.log.error({ err: error }, "the handler failed after its call had ended");
+      reject(error);
+    });
   });
 }
 
