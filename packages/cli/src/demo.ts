@@ -47,8 +47,8 @@ export async function addDemoData(edgeUrl: string, options: DemoOptions): Promis
     key: ({ name }) => name,
     rows: all.map(({ stock: _stock, ...product }) => product),
   });
-  await addStock(edge, all, options);
-  return { users, products };
+  await addStock(edge, { ...options, products: all, ...products });
+  return { users: users.addedCount, products: products.addedCount };
 }
 
 /** What filling a mesh that starts takes from `up`. */
@@ -87,12 +87,17 @@ interface Missing<Row extends object> extends DemoOptions {
   readonly key: (row: Row) => string;
 }
 
-/** Imports the rows that the service does not have. Returns how many those were. */
-async function addMissing<Row extends object>(edge: EdgeClient, { resource, rows, key, report }: Missing<Row>): Promise<number> {
+/** What a collection has of the demo data: ids by key, and how many of them are there since this start. */
+interface Added {
+  readonly ids: ReadonlyMap<string, string>;
+  readonly addedCount: number;
+}
+
+/** Imports the rows that the service does not have. */
+async function addMissing<Row extends object>(edge: EdgeClient, { resource, rows, key, report }: Missing<Row>): Promise<Added> {
   const path = `/v1/${resource}s`;
-  const known = new Set<string>();
-  for await (const row of edge.list(path, `${resource}s`)) known.add(key(row as Row));
-  const missing = rows.map((row, index) => ({ row, index })).filter(({ row }) => !known.has(key(row)));
+  const before = await idsByKey(edge, resource, key);
+  const missing = rows.map((row, index) => ({ row, index })).filter(({ row }) => !before.has(key(row)));
   let done = rows.length - missing.length;
   report(`${resource}s`, done, rows.length);
   for (let start = 0; start < missing.length; start += chunkSize) {
@@ -104,21 +109,34 @@ async function addMissing<Row extends object>(edge: EdgeClient, { resource, rows
     done += chunk.length;
     report(`${resource}s`, done, rows.length);
   }
-  return missing.length;
+  // What somebody has deleted, or renamed, stays so for a day: its request id only gives the first answer again.
+  const ids = missing.length === 0 ? before : await idsByKey(edge, resource, key);
+  return { ids, addedCount: missing.filter(({ row }) => ids.has(key(row))).length };
+}
+
+async function idsByKey<Row extends object>(
+  edge: EdgeClient,
+  resource: string,
+  key: (row: Row) => string,
+): Promise<Map<string, string>> {
+  const ids = new Map<string, string>();
+  for await (const row of edge.list(`/v1/${resource}s`, `${resource}s`)) ids.set(key(row as Row), row["id"] as string);
+  return ids;
+}
+
+interface Deliveries extends DemoOptions, Added {
+  readonly products: readonly DemoProduct[];
 }
 
 /** Delivers the stock of the products that never had any. The last one goes last: once it has its stock, all have theirs. */
-async function addStock(edge: EdgeClient, products: readonly DemoProduct[], { report }: DemoOptions): Promise<void> {
-  const ids = new Map<unknown, string>();
-  for await (const { name, id } of edge.list("/v1/products", "products")) ids.set(name, id as string);
-  // A product that somebody has deleted stays so: its request id gives the first answer again.
+async function addStock(edge: EdgeClient, { products, ids, addedCount, report }: Deliveries): Promise<void> {
   const rows = products.flatMap(({ name, stock }, index) => {
     const id = ids.get(name);
     return id === undefined ? [] : [{ path: `/v1/products/${id}/stock`, stock, requestId: `demo-stock-${index}` }];
   });
   const hasStock = async (path: string): Promise<boolean> => (await edge.get(path))["updateTime"] !== undefined;
   const last = rows.pop();
-  if (last === undefined || (await hasStock(last.path))) return;
+  if (last === undefined || (addedCount === 0 && (await hasStock(last.path)))) return;
   let done = 0;
   const deliver = async ({ path, stock, requestId }: typeof last): Promise<void> => {
     if (!(await hasStock(path)))

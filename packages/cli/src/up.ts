@@ -59,16 +59,17 @@ export async function up(options: UpOptions, outside: UpDeps): Promise<number> {
   const runDir = mkdtempSync(join(tmpdir(), "protoloom-"));
   // In the order of their start.
   const started: Started[] = [];
-  let filling = false;
-  const isShown = (line: string): boolean => !(filling && isCallLine(line));
+  let filledUntilMs = 0;
+  const isShown = (line: string): boolean => !(callTimeMs(line) < filledUntilMs);
   const killAll = (): void => started.forEach(({ process }) => process.kill());
   deps.kill.addEventListener("abort", killAll, { once: true });
   try {
     const addresses = await startAll(plan, createStarter(plan, { options, deps, runDir, started, isShown }), deps);
     if (addresses !== undefined && options.demo) {
-      filling = options.log === "pretty";
-      await fillWithDemoData(addresses.edge, { ...deps, say, ...(filling && { progress }) });
-      filling = false;
+      const isPretty = options.log === "pretty";
+      filledUntilMs = isPretty ? Infinity : 0;
+      await fillWithDemoData(addresses.edge, { ...deps, say, ...(isPretty && { progress }) });
+      filledUntilMs = isPretty ? Date.now() + lateLineMs : 0;
     }
     if (addresses !== undefined && !deps.stop.aborted) {
       if (options.readyFile !== undefined) writeReadyFile(options.readyFile, addresses);
@@ -89,9 +90,13 @@ export async function up(options: UpOptions, outside: UpDeps): Promise<number> {
   }
 }
 
-/** The line of one call that went well: the demo data takes thousands of them. */
-function isCallLine(line: string): boolean {
-  return line.includes('"level":"info"') && /"msg":"(?:call|request)"/.test(line);
+/** A process tells of a call after it has answered, in ms. */
+const lateLineMs = 100;
+
+/** When a line was written that tells of one call that went well, and NaN for others: the demo data takes thousands of those. */
+function callTimeMs(line: string): number {
+  if (!line.includes('"level":"info"') || !/"msg":"(?:call|request)"/.test(line)) return Number.NaN;
+  return Date.parse(/"time":"([^"]+)"/.exec(line)?.[1] ?? "");
 }
 
 type Starter = (planned: PlannedProcess) => SupervisedProcess;
