@@ -21,7 +21,7 @@ export type { Labels, Meter } from "./base/meter.ts";
 export type { Outcome } from "./base/outcome.ts";
 export { fullJitterMs, seededRandom, systemRandom } from "./base/random.ts";
 export type { Random } from "./base/random.ts";
-export { createMessageCheck } from "./contract/message-check.ts";
+export { createRequestCheck } from "./contract/message-check.ts";
 export { grantedTimeoutMs, policyDefaults, policyOf, registryName } from "./contract/policy.ts";
 export type { Policy } from "./contract/policy.ts";
 export type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition, ServiceHandle } from "./contract/service-handle.ts";

@@ -1,14 +1,17 @@
 import { systemClock } from "@protoloom/mesh";
 import type { Clock, Implementation, Logger } from "@protoloom/mesh";
-import { createIdempotency, createPageTokens, newId, openDatabase, toStoreError } from "@protoloom/mesh/data";
+import { createChangeLog, createIdempotency, createPageTokens, newId, openDatabase, toStoreError } from "@protoloom/mesh/data";
 import type { DatabaseConfig } from "@protoloom/mesh/data";
 import { createInventoryService } from "./inventory-service.ts";
 import { createReservationSweep } from "./reservation-sweep.ts";
+import { toChange } from "./product-changes.ts";
+import { domain } from "./product-message.ts";
 import { createProductService } from "./service.ts";
 import { createInventoryStore } from "./store/inventory-store.ts";
 import { productMigrations } from "./store/migrations.ts";
 import type { ProductTables } from "./store/migrations.ts";
 import { createProductStore } from "./store/product-store.ts";
+import type { ProductStoreOptions } from "./store/product-store.ts";
 import { createReservationStore } from "./store/reservation-store.ts";
 
 /** What opening the service needs beside its configuration. */
@@ -29,7 +32,6 @@ export interface OpenOptions {
  */
 export async function openProductServices(config: DatabaseConfig, options: OpenOptions): Promise<readonly Implementation[]> {
   const { logger, resources, name = "product", clock = systemClock } = options;
-  const domain = "product.v1";
   const database = resources.use(
     await openDatabase<ProductTables>({ ...config, name, migrations: productMigrations, logger, clock }),
   );
@@ -37,9 +39,11 @@ export async function openProductServices(config: DatabaseConfig, options: OpenO
   const parts = { database, tokens: await createPageTokens(database, { domain }), clock, newId };
   const reservations = createReservationStore(parts);
   resources.use(createReservationSweep({ database, reservations, clock, logger }));
+  const changes = resources.use(await createChangeLog(database, { domain, logger, clock }));
+  const record: ProductStoreOptions["record"] = async (trx, happenings) => await changes.append(trx, ...happenings.map(toChange));
   const shared = { idempotency, toStoreError: (error: unknown) => toStoreError(database, error, domain) };
   return [
-    createProductService({ ...shared, store: createProductStore(parts) }),
+    createProductService({ ...shared, database, changes, clock, store: createProductStore({ ...parts, record }) }),
     createInventoryService({ ...shared, inventory: createInventoryStore(parts), reservations }),
   ];
 }

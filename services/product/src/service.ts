@@ -1,38 +1,46 @@
 import { ProductService } from "@protoloom/contracts";
 import type { ListProductsRequest, Product as WireProduct } from "@protoloom/contracts/product/v1";
-import { Code, contractViolated, implement, MeshError } from "@protoloom/mesh";
-import type { Implementation } from "@protoloom/mesh";
-import { readUpdateMask, resourcesNotFound, toEtag } from "@protoloom/mesh/data";
-import type { Idempotency } from "@protoloom/mesh/data";
-import { fromPrice, toPrice } from "./domain/price.ts";
+import { implement } from "@protoloom/mesh";
+import type { Clock, Implementation } from "@protoloom/mesh";
+import { readUpdateMask, toWatchMessage, watchChanges } from "@protoloom/mesh/data";
+import type { ChangeLog, Database, Idempotency } from "@protoloom/mesh/data";
+import { toPrice } from "./domain/price.ts";
 import { ProductError } from "./domain/product-error.ts";
-import type { ProductProblem } from "./domain/product-error.ts";
-import { fieldProblems, normalText } from "./domain/product.ts";
-import type { Product, ProductFields } from "./domain/product.ts";
+import { createProductImport } from "./import-products.ts";
+import { fromBytes, productType, toBytes } from "./product-changes.ts";
+import { domain, readFields, toMeshError, toWire, writable } from "./product-message.ts";
 import type { ProductTables } from "./store/migrations.ts";
 import type { ProductFilter, ProductStore } from "./store/product-store.ts";
 
-const domain = "product.v1";
 const { definition } = ProductService;
-const writable = ["name", "description", "category", "price"] as const;
 const outputOnly = ["id", "create_time", "update_time", "etag"];
 
 /** What the service is made of. */
 export interface ProductServiceOptions {
+  readonly database: Database<ProductTables>;
   readonly store: ProductStore;
+  readonly changes: ChangeLog<ProductTables>;
   readonly idempotency: Idempotency<ProductTables>;
   /** What a failure of the database becomes for the caller. */
   readonly toStoreError: (error: unknown) => unknown;
+  readonly clock: Clock;
 }
 
 /** The product service between the wire and its store. */
-export function createProductService({ store, idempotency, toStoreError }: ProductServiceOptions): Implementation {
+export function createProductService(options: ProductServiceOptions): Implementation {
+  const { database, store, changes, idempotency, clock } = options;
+  const toCallError = (error: unknown): unknown =>
+    error instanceof ProductError ? toMeshError(error.problem) : options.toStoreError(error);
   const answer = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      throw error instanceof ProductError ? toMeshError(error.problem) : toStoreError(error);
+      throw toCallError(error);
     }
+  };
+  const importProducts = createProductImport(database, store);
+  const snapshot = async function* (view: Database<ProductTables>["read"]): AsyncGenerator<Uint8Array> {
+    for await (const product of store.readAll(view)) yield toBytes(product);
   };
   return implement(ProductService, {
     createProduct: async (request) =>
@@ -64,26 +72,17 @@ export function createProductService({ store, idempotency, toStoreError }: Produ
             return {};
           }),
       ),
-    async *watchProducts() {
-      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
+    async *watchProducts({ resumeToken }, { signal }) {
+      try {
+        for await (const step of watchChanges(changes, { resumeToken, aggregateType: productType, snapshot, signal, clock })) {
+          yield toWatchMessage(step, fromBytes);
+        }
+      } catch (error) {
+        throw toCallError(error);
+      }
     },
-    importProducts() {
-      throw new MeshError(Code.UNIMPLEMENTED, "not served yet", { reason: "UNKNOWN_METHOD" });
-    },
+    importProducts: async (rows) => await answer(async () => await importProducts(rows)),
   });
-}
-
-/** The fields to write, as they are kept. Problems: fields_invalid with every field that is wrong, price_invalid. */
-function readFields<Field extends keyof ProductFields>(
-  sent: Partial<WireProduct>,
-  fields: readonly Field[],
-): Pick<ProductFields, Field> {
-  const read = (field: keyof ProductFields): unknown => (field === "price" ? sent.price : normalText(sent[field] ?? ""));
-  const found: Partial<Record<keyof ProductFields, unknown>> = Object.fromEntries(fields.map((field) => [field, read(field)]));
-  const wrong = fieldProblems(found as Parameters<typeof fieldProblems>[0]);
-  if (wrong.length > 0) throw new ProductError({ kind: "fields_invalid", fields: wrong });
-  const price = sent.price === undefined || !("price" in found) ? {} : { price: toPrice(sent.price, "product.price") };
-  return { ...found, ...price } as Pick<ProductFields, Field>;
 }
 
 function readFilter({ text, category, minPrice, maxPrice }: ListProductsRequest): ProductFilter {
@@ -98,48 +97,4 @@ function readFilter({ text, category, minPrice, maxPrice }: ListProductsRequest)
     ...(max === undefined ? {} : { maxMinor: max.minor }),
   };
   return { text, category, price };
-}
-
-function toWire(product: Product): WireProduct {
-  return {
-    id: product.id,
-    name: product.name,
-    description: product.description,
-    category: product.category,
-    price: fromPrice(product.price),
-    createTime: new Date(product.createMs),
-    updateTime: new Date(product.updateMs),
-    etag: toEtag(product.id, product.version),
-  };
-}
-
-function toMeshError(problem: ProductProblem): MeshError {
-  switch (problem.kind) {
-    case "not_found":
-      return resourcesNotFound(problem.ids, { noun: "product", reason: "PRODUCT_NOT_FOUND", domain });
-    case "etag_mismatch":
-      return new MeshError(Code.ABORTED, `product ${problem.id} has changed since its etag was read`, {
-        reason: "ETAG_MISMATCH",
-        domain,
-      });
-    case "price_invalid":
-      return new MeshError(Code.INVALID_ARGUMENT, `${problem.field}: ${problem.why}`, {
-        reason: "PRICE_INVALID",
-        domain,
-        info: { field: problem.field },
-      });
-    case "order_needs_currency":
-      return new MeshError(Code.INVALID_ARGUMENT, "order_by names price, and needs min_price or max_price to say the currency", {
-        reason: "ORDER_BY_INVALID",
-        domain,
-      });
-    case "fields_invalid":
-      return contractViolated(problem.fields.map(({ field, rule, why }) => ({ field, description: why, reason: rule })));
-    case "reserved":
-      return new MeshError(Code.FAILED_PRECONDITION, `${problem.units} units of product ${problem.id} are reserved`, {
-        reason: "PRODUCT_RESERVED",
-        domain,
-        info: { units: String(problem.units) },
-      });
-  }
 }

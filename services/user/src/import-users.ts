@@ -1,6 +1,6 @@
 import { UserService } from "@protoloom/contracts";
 import type { ImportUsersRequest, ImportUsersResponse } from "@protoloom/contracts/user/v1";
-import { createMessageCheck } from "@protoloom/mesh";
+import { createRequestCheck } from "@protoloom/mesh";
 import { importRows } from "@protoloom/mesh/data";
 import type { Database } from "@protoloom/mesh/data";
 import { UserError } from "./domain/user-error.ts";
@@ -13,15 +13,14 @@ export function createUserImport(
   database: Database<UserTables>,
   store: UserStore,
 ): (rows: AsyncIterable<ImportUsersRequest>) => Promise<ImportUsersResponse> {
-  const method = UserService.definition.createUser;
-  const check = createMessageCheck(UserService.descriptor.method["createUser"]?.input as never);
-  return async (rows) => {
-    const summary = await importRows(rows, {
+  const check = createRequestCheck(UserService, "createUser");
+  return async (rows) =>
+    await importRows(rows, {
       database,
-      method,
+      method: UserService.definition.createUser,
       domain,
       prepare(request) {
-        check(method.requestSerialize(request));
+        check(request);
         try {
           return store.prepare(checkFields(request.user ?? {}, writable));
         } catch (error) {
@@ -32,16 +31,4 @@ export function createUserImport(
       insert: async (trx, users) => await store.insert(trx, users),
       refused: () => toMeshError({ kind: "email_taken" }),
     });
-    return {
-      rowCount: BigInt(summary.rowCount),
-      importedCount: BigInt(summary.importedCount),
-      failedCount: BigInt(summary.failedCount),
-      errors: summary.failures.map(({ row, error: { code, reason = "", detail } }) => ({
-        row: BigInt(row),
-        code,
-        reason,
-        message: detail,
-      })),
-    };
-  };
 }

@@ -2,13 +2,13 @@ import { UserService } from "@protoloom/contracts";
 import type { User as WireUser } from "@protoloom/contracts/user/v1";
 import { implement } from "@protoloom/mesh";
 import type { Clock, Implementation } from "@protoloom/mesh";
-import { readUpdateMask, watchChanges } from "@protoloom/mesh/data";
+import { readUpdateMask, toWatchMessage, watchChanges } from "@protoloom/mesh/data";
 import type { ChangeLog, Database, Idempotency } from "@protoloom/mesh/data";
 import { UserError } from "./domain/user-error.ts";
 import { createUserImport } from "./import-users.ts";
 import type { UserTables } from "./store/migrations.ts";
 import type { UserStore } from "./store/user-store.ts";
-import { toBytes, toWatchResponse, userType } from "./user-changes.ts";
+import { fromBytes, toBytes, userType } from "./user-changes.ts";
 import { checkFields, domain, toMeshError, toWire, writable } from "./user-message.ts";
 
 const { definition } = UserService;
@@ -74,7 +74,7 @@ export function createUserService(options: UserServiceOptions): Implementation {
     async *watchUsers({ resumeToken }, { signal }) {
       try {
         for await (const step of watchChanges(changes, { resumeToken, aggregateType: userType, snapshot, signal, clock })) {
-          yield toWatchResponse(step);
+          yield toWatchMessage(step, fromBytes);
         }
       } catch (error) {
         throw toCallError(error);

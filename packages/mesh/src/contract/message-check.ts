@@ -5,6 +5,7 @@ import { createValidator } from "@bufbuild/protovalidate";
 import type { Validator, Violation } from "@bufbuild/protovalidate";
 import { Code } from "../base/code.ts";
 import { MeshError } from "../base/mesh-error.ts";
+import type { MethodDefinition, RequestOf, ServiceDefinition, ServiceHandle } from "./service-handle.ts";
 import { contractViolated } from "./status.ts";
 import type { FieldViolation } from "./status.ts";
 
@@ -13,13 +14,20 @@ const maxViolations = 16;
 const maxTextLength = 200;
 
 /**
- * Checks messages against the rules of their contract (buf.validate), for a handler whose method leaves that to it: the
- * rows of an import, each an error of its own. The function throws INVALID_ARGUMENT (CONTRACT_VIOLATED) with the fields
- * named. The rules are compiled when the first message is checked, which takes tens of ms.
+ * Checks requests of a method against the rules of their contract (buf.validate), for a handler that takes them otherwise
+ * than as calls of that method: the rows of an import, each an error of its own. The function throws INVALID_ARGUMENT
+ * (CONTRACT_VIOLATED) with the fields named. The rules are compiled at the first check, which takes tens of ms.
  */
-export function createMessageCheck(schema: DescMessage): (bytes: Uint8Array) => void {
+export function createRequestCheck<Definition extends ServiceDefinition, Name extends keyof Definition & string>(
+  { descriptor, definition }: ServiceHandle<Definition>,
+  name: Name,
+): (request: RequestOf<Definition[Name]>) => void {
+  const schema = descriptor.method[name]?.input;
+  const method: MethodDefinition | undefined = definition[name];
+  if (schema === undefined || method === undefined)
+    throw new Error(`${descriptor.typeName} has no ${name}: generate the code again`);
   let validator: Validator | undefined;
-  return (bytes) => checkMessage((validator ??= createValidator()), schema, bytes);
+  return (request) => checkMessage((validator ??= createValidator()), schema, method.requestSerialize(request as never));
 }
 
 /** Throws for a message that breaks a rule of its contract; whatever Node or the decoder throws for one that is unreadable. */

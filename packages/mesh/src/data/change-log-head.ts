@@ -42,7 +42,7 @@ export function createLogHeadWatch<Tables>(
   let listening: AsyncDisposable | undefined;
   let head = 0;
   let followers = 0;
-  let closed = false;
+  const closed = new AbortController();
 
   const look = async (): Promise<boolean> => {
     const { pos, sequenced, again } = await advanceHead(database);
@@ -52,16 +52,19 @@ export function createLogHeadWatch<Tables>(
     return again;
   };
   const run = async (): Promise<void> => {
-    while (!closed) {
+    while (!closed.signal.aborted) {
       await bell.wait(followers > 0 && peers !== undefined ? pace.pollMs : Number.POSITIVE_INFINITY);
-      if (closed) return;
+      if (closed.signal.aborted) return;
       try {
         if (await look()) bell.ring();
       } catch (error) {
         if (waiters.size === 0) logger.warn({ err: error }, "the change log cannot be read");
         for (const waiter of waiters) waiter.reject(error);
       }
-      if (peers !== undefined && !closed) await clock.sleep(pace.leastMs);
+      if (peers === undefined) continue;
+      await clock.sleep(pace.leastMs, closed.signal).catch(() => {
+        // Only the end of the log cuts it short.
+      });
     }
   };
   const running = run();
@@ -78,7 +81,7 @@ export function createLogHeadWatch<Tables>(
     },
     async beyond(pos, signal) {
       signal.throwIfAborted();
-      if (closed) throw logClosed();
+      if (closed.signal.aborted) throw logClosed();
       if (head > pos) return head;
       const { promise, resolve, reject } = Promise.withResolvers<number>();
       const waiter: Waiter = { pos, resolve, reject };
@@ -93,7 +96,7 @@ export function createLogHeadWatch<Tables>(
       }
     },
     async [Symbol.asyncDispose]() {
-      closed = true;
+      closed.abort();
       bell.ring();
       for (const waiter of waiters) waiter.reject(logClosed());
       await Promise.all([running, listening?.[Symbol.asyncDispose]()]);

@@ -92,3 +92,37 @@ async function within<T>(promise: Promise<T>, ms: number, clock: Clock): Promise
     stop();
   }
 }
+
+/** A message of a watch, as the contracts have it and ts-proto writes it. */
+export interface WatchMessage<Resource> {
+  readonly change:
+    | { readonly $case: "existing" | "created" | "updated" | "deleted"; readonly value: Resource }
+    | { readonly $case: "snapshotEnd" | "heartbeat"; readonly value: Record<never, never> }
+    | undefined;
+  readonly resumeToken: string;
+}
+
+/**
+ * The message of a step. A change of a type that this version does not know is a message without a kind, which a reader can
+ * pass over; its token counts.
+ */
+export function toWatchMessage<Resource>(step: WatchStep, decode: (bytes: Uint8Array) => Resource): WatchMessage<Resource> {
+  switch (step.kind) {
+    case "existing":
+      return { change: { $case: "existing", value: decode(step.row) }, resumeToken: "" };
+    case "snapshotEnd":
+    case "heartbeat":
+      return { change: { $case: step.kind, value: {} }, resumeToken: step.resumeToken };
+    case "change": {
+      const { resumeToken, change } = step;
+      switch (change.type) {
+        case "created":
+        case "updated":
+        case "deleted":
+          return { change: { $case: change.type, value: decode(change.payload) }, resumeToken };
+        default:
+          return { change: undefined, resumeToken };
+      }
+    }
+  }
+}

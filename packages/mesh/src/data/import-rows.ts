@@ -32,25 +32,32 @@ export interface ImportOptions<Tables, Request, Resource, Response> {
    * stored. It does not throw for one that cannot: on PostgreSQL that would end the others too.
    */
   insert(trx: Transaction<Tables>, resources: readonly Resource[]): Promise<ReadonlySet<Resource>>;
-  /** Why one could not be stored. */
-  refused(resource: Resource): MeshError;
+  /** Why one could not be stored. Left out where every one can. */
+  refused?(resource: Resource): MeshError;
   readonly clock?: Clock;
 }
 
-/** A row that could not be imported. */
-export interface ImportFailure {
+/** A row that could not be imported, as the contracts tell it. */
+export interface ImportError {
   /** Place of the row in the stream, from 0. */
-  readonly row: number;
-  readonly error: MeshError;
+  readonly row: bigint;
+  readonly code: number;
+  readonly reason: string;
+  readonly message: string;
 }
 
-/** What became of an import. */
+/** What became of an import, as the contracts tell it. */
 export interface ImportSummary {
-  readonly rowCount: number;
-  readonly importedCount: number;
-  readonly failedCount: number;
+  readonly rowCount: bigint;
+  readonly importedCount: bigint;
+  readonly failedCount: bigint;
   /** The first 100, in the order of the rows. */
-  readonly failures: readonly ImportFailure[];
+  readonly errors: ImportError[];
+}
+
+interface ImportFailure {
+  readonly row: number;
+  readonly error: MeshError;
 }
 
 /** A row that can be tried. */
@@ -98,7 +105,16 @@ export async function importRows<Tables, Request extends { readonly requestId: s
     }
   }
   await flush();
-  return { rowCount, importedCount: rowCount - failedCount, failedCount, failures };
+  return {
+    rowCount: BigInt(rowCount),
+    importedCount: BigInt(rowCount - failedCount),
+    failedCount: BigInt(failedCount),
+    errors: failures.map(toImportError),
+  };
+}
+
+function toImportError({ row, error: { code, reason = "", detail } }: ImportFailure): ImportError {
+  return { row: BigInt(row), code, reason, message: detail };
 }
 
 /** Stores rows in one transaction, and gives those that failed. */
@@ -107,6 +123,10 @@ async function storeBatch<Tables, Request extends { readonly requestId: string }
   options: ImportOptions<Tables, Request, Resource, Response>,
 ): Promise<readonly ImportFailure[]> {
   const { database, method, clock = systemClock } = options;
+  const refusal = (resource: Resource): MeshError => {
+    if (options.refused === undefined) throw new Error("a row was not stored, and nobody says why");
+    return options.refused(resource);
+  };
   const repeatable = batch
     .filter(({ request }) => request.requestId !== "")
     .map(({ request, resource }) => ({
@@ -129,7 +149,7 @@ async function storeBatch<Tables, Request extends { readonly requestId: string }
     const released = refused.map(({ request }) => request.requestId).filter((id) => id !== "");
     await releaseRows(db, method.path, released);
     return [
-      ...refused.map(({ row, resource }) => ({ row, error: options.refused(resource) })),
+      ...refused.map(({ row, resource }) => ({ row, error: refusal(resource) })),
       ...batch
         .filter(({ request: { requestId } }) => claims.get(requestId) === "other")
         .map(({ row, request }) => ({ row, error: requestIdReused(request.requestId, options.domain) })),

@@ -137,7 +137,13 @@ describeOnEachEngine("a product search", (newPlace) => {
   beforeAll(async () => {
     place = newPlace("product");
     database = await openDatabase<ProductTables>({ ...place, migrations: productMigrations, logger: silentLogger });
-    store = createProductStore({ database, tokens: await createPageTokens(database, { domain: "product.v1" }), clock, newId });
+    store = createProductStore({
+      database,
+      tokens: await createPageTokens(database, { domain: "product.v1" }),
+      clock,
+      newId,
+      record: async () => {},
+    });
   });
   afterAll(async () => {
     await database[Symbol.asyncDispose]();

@@ -23,7 +23,13 @@ describeOnEachEngine("the product store", (newPlace) => {
   beforeAll(async () => {
     place = newPlace("product");
     database = await openDatabase<ProductTables>({ ...place, migrations: productMigrations, logger: silentLogger });
-    store = createProductStore({ database, tokens: await createPageTokens(database, { domain: "product.v1" }), clock, newId });
+    store = createProductStore({
+      database,
+      tokens: await createPageTokens(database, { domain: "product.v1" }),
+      clock,
+      newId,
+      record: async () => {},
+    });
   });
   afterAll(async () => {
     await database[Symbol.asyncDispose]();

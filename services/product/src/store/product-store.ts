@@ -27,9 +27,21 @@ export interface ListProductsQuery {
   readonly filter: ProductFilter;
 }
 
+/** What happened to a product: as it became, or as it last was. */
+export interface ProductHappening {
+  readonly type: "created" | "updated" | "deleted";
+  readonly product: Product;
+}
+
 /** Keeps the products. What changes them runs in a transaction of the caller, who stores more beside it. */
 export interface ProductStore {
   create(trx: Transaction<ProductTables>, fields: ProductFields): Promise<Product>;
+  /** The product that a create would make; nothing is stored. */
+  prepare(fields: ProductFields): Product;
+  /** Stores products that were prepared. */
+  insert(trx: Transaction<ProductTables>, products: readonly Product[]): Promise<void>;
+  /** All products of a view, in the order of their ids, read a page at a time. */
+  readAll(view: Database<ProductTables>["read"]): AsyncIterable<Product>;
   /** Problem: not_found. */
   get(id: string): Promise<Product>;
   /** The products in the order of the ids, all or none. Problem: not_found, with every id that no product has. */
@@ -66,7 +78,12 @@ export interface ProductStoreOptions {
   readonly tokens: PageTokens;
   readonly clock: Clock;
   readonly newId: () => string;
+  /** Keeps what has happened, in the same transaction. */
+  readonly record: (trx: Transaction<ProductTables>, happenings: readonly ProductHappening[]) => Promise<void>;
 }
+
+/** Products that a page of `readAll` has. */
+const readSize = 100;
 
 type Row = Selectable<ProductTables["products"]>;
 
@@ -74,15 +91,34 @@ type Row = Selectable<ProductTables["products"]>;
 const orderFields = { create_time: "create_ms", update_time: "update_ms", name: "name", price: "price_minor" };
 
 /** A store over a database of either engine. */
-export function createProductStore({ database, tokens, clock, newId }: ProductStoreOptions): ProductStore {
+export function createProductStore({ database, tokens, clock, newId, record }: ProductStoreOptions): ProductStore {
   const stock = createStockRows({ engine: database.engine, clock });
+  const prepare = (fields: ProductFields): Product => {
+    const nowMs = clock.now();
+    return { id: newId(), ...fields, createMs: nowMs, updateMs: nowMs, version: 1 };
+  };
+  const insert = async (trx: Transaction<ProductTables>, products: readonly Product[]): Promise<void> => {
+    await trx.insertInto("products").values(products.map(toRow)).execute();
+    await record(
+      trx,
+      products.map((product) => ({ type: "created", product })),
+    );
+  };
   return {
+    prepare,
+    insert,
     async create(trx, fields) {
-      const nowMs = clock.now();
-      const columns = { ...toColumns(fields), search_text: searchText(fields) } as Row;
-      const row = { ...columns, id: newId(), create_ms: nowMs, update_ms: nowMs, version: 1 };
-      await trx.insertInto("products").values(row).execute();
-      return fromRow(row);
+      const product = prepare(fields);
+      await insert(trx, [product]);
+      return product;
+    },
+    async *readAll(view) {
+      for (let last = ""; ;) {
+        const rows = await view.selectFrom("products").selectAll().where("id", ">", last).orderBy("id").limit(readSize).execute();
+        for (const row of rows) yield fromRow(row);
+        if (rows.length < readSize) return;
+        last = rows.at(-1)?.id ?? "";
+      }
     },
     async get(id) {
       const row = isId(id)
@@ -110,10 +146,13 @@ export function createProductStore({ database, tokens, clock, newId }: ProductSt
     async update(trx, id, { fields, etag }) {
       if (!isId(id)) throw new ProductError({ kind: "not_found", ids: [id] });
       const version = etag === "" ? undefined : (fromEtag(id, etag) ?? 0);
-      const row = await (Object.keys(fields).length === 0
-        ? readGuarded(trx, id, version)
-        : writeGuarded(trx, { id, version, fields, nowMs: clock.now() }));
-      return fromRow(row ?? (await refuse(trx, id)));
+      const isChange = Object.keys(fields).length > 0;
+      const row = await (isChange
+        ? writeGuarded(trx, { id, version, fields, nowMs: clock.now() })
+        : readGuarded(trx, id, version));
+      const product = fromRow(row ?? (await refuse(trx, id)));
+      if (isChange) await record(trx, [{ type: "updated", product }]);
+      return product;
     },
     async delete(trx, id, etag) {
       if (!isId(id)) throw new ProductError({ kind: "not_found", ids: [id] });
@@ -121,12 +160,13 @@ export function createProductStore({ database, tokens, clock, newId }: ProductSt
         .deleteFrom("products")
         .where("id", "=", id)
         .$if(etag !== "", (guarded) => guarded.where("version", "=", fromEtag(id, etag) ?? 0))
-        .returning("id")
+        .returningAll()
         .executeTakeFirst();
-      if (deleted === undefined) await refuse(trx, id);
+      const product = fromRow(deleted ?? (await refuse(trx, id)));
       // The product first: whoever makes its first stock asks for it, and finds that it is going.
       const units = await stock.remove(trx, id);
       if (units > 0) throw new ProductError({ kind: "reserved", id, units });
+      await record(trx, [{ type: "deleted", product }]);
     },
   };
 }
@@ -197,6 +237,21 @@ function toColumns({ name, description, category, price }: Partial<ProductFields
     ...(description === undefined ? {} : { description }),
     ...(category === undefined ? {} : { category }),
     ...(price === undefined ? {} : { currency: price.currency, price_minor: price.minor }),
+  };
+}
+
+function toRow(product: Product): Row {
+  return {
+    id: product.id,
+    name: product.name,
+    description: product.description,
+    category: product.category,
+    currency: product.price.currency,
+    price_minor: product.price.minor,
+    search_text: searchText(product),
+    create_ms: product.createMs,
+    update_ms: product.updateMs,
+    version: product.version,
   };
 }
 

@@ -53,6 +53,7 @@ describeOnEachEngine("the reservation store", (newPlace) => {
       tokens: await createPageTokens(database, { domain: "product.v1" }),
       clock: one.clock,
       newId,
+      record: async () => {},
     });
     const fields = { name: "thing", description: "", category: "", price: { currency: "EUR", minor: 1 } };
     return await database.transaction(async (trx) => {
@@ -237,6 +238,7 @@ describeOnEachEngine("the reservation store", (newPlace) => {
         tokens: await createPageTokens(by, { domain: "product.v1" }),
         clock: one.clock,
         newId,
+        record: async () => {},
       });
       const fields = { name: "thing", description: "", category: "", price: { currency: "EUR", minor: 1 } };
       return (await by.transaction(async (trx) => await store.create(trx, fields))).id;
