@@ -37,8 +37,20 @@ interface Started extends PlannedProcess {
   readonly process: SupervisedProcess;
 }
 
+/** Starts of the whole mesh: somebody else may take a port between the search for a free one and its use. */
+const maxStarts = 3;
+
 /** Runs a mesh until `stop` aborts. Returns the exit code: 0 after an orderly stop, 1 if the mesh does not come up. */
-export async function up(options: UpOptions, outside: UpDeps): Promise<number> {
+export async function up(options: UpOptions, deps: UpDeps): Promise<number> {
+  for (let start = 1; ; start++) {
+    const outcome = await runMesh(options, deps);
+    if (outcome !== "port-taken") return outcome;
+    if (start === maxStarts || deps.stop.aborted) return 1;
+    deps.writeError("protoloom: a port was taken meanwhile, the mesh starts again on others\n");
+  }
+}
+
+async function runMesh(options: UpOptions, outside: UpDeps): Promise<number | "port-taken"> {
   const progress = createProgress({ write: outside.write, terminal: outside.terminal });
   const deps: UpDeps = { ...outside, write: progress.write };
   const startedMs = deps.clock.monotonicMs();
@@ -82,7 +94,7 @@ export async function up(options: UpOptions, outside: UpDeps): Promise<number> {
   } catch (error) {
     // The lines after the first repeat what the log has shown.
     deps.writeError(`protoloom: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}\n`);
-    return 1;
+    return error instanceof Error && error.message.includes("EADDRINUSE") ? "port-taken" : 1;
   } finally {
     await stopAll(started);
     deps.kill.removeEventListener("abort", killAll);
