@@ -51,7 +51,8 @@ export function createEnvReader(env: Environment): EnvReader {
     },
     problem: (text) => problems.push(text),
     finish() {
-      if (problems.length > 0) throw new Error(`the configuration has ${problems.length} problem(s):\n  ${problems.join("\n  ")}`);
+      if (problems.length > 0)
+        throw new Error(`the configuration has ${problems.length} problem(s):\n  ${problems.join("\n  ")}`);
     },
   };
 }

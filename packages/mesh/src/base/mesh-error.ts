@@ -1,4 +1,5 @@
-import { Code, codeName } from "./code.ts";
+import { codeName } from "./code.ts";
+import type { Code } from "./code.ts";
 import type { Metadata } from "./metadata.ts";
 
 /** A `google.protobuf.Any` as it travels in google.rpc.Status: the full name of the message and its bytes. */

@@ -16,6 +16,10 @@ export function seededRandom(seed: number): Random {
 }
 
 /** Waits between attempts: full jitter below a cap that doubles each time (AWS, "Exponential Backoff And Jitter"). */
-export function fullJitterMs(attempt: number, limits: { readonly baseMs: number; readonly maxMs: number }, random: Random): number {
+export function fullJitterMs(
+  attempt: number,
+  limits: { readonly baseMs: number; readonly maxMs: number },
+  random: Random,
+): number {
   return random() * Math.min(limits.maxMs, limits.baseMs * 2 ** Math.min(attempt, 30));
 }

@@ -39,7 +39,8 @@ export function contractViolated(violations: readonly FieldViolation[]): MeshErr
 
 /** All details of an error, its ErrorInfo first. */
 export function allDetails(error: MeshError): readonly ErrorDetail[] {
-  if (error.reason === undefined || error.details.some(({ typeName }) => typeName === ErrorInfoSchema.typeName)) return error.details;
+  if (error.reason === undefined || error.details.some(({ typeName }) => typeName === ErrorInfoSchema.typeName))
+    return error.details;
   const info = create(ErrorInfoSchema, { reason: error.reason, domain: error.domain, metadata: { ...error.info } });
   return [{ typeName: ErrorInfoSchema.typeName, value: toBinary(ErrorInfoSchema, info) }, ...error.details];
 }
@@ -55,7 +56,10 @@ export function toStatusBytes(error: MeshError): Uint8Array | undefined {
   const details = allDetails(error);
   if (details.length === 0) return undefined;
   const any = ({ typeName, value }: ErrorDetail): Any => create(AnySchema, { typeUrl: typeUrlPrefix + typeName, value });
-  return toBinary(StatusSchema, create(StatusSchema, { code: error.code, message: wireDetail(error), details: details.map(any) }));
+  return toBinary(
+    StatusSchema,
+    create(StatusSchema, { code: error.code, message: wireDetail(error), details: details.map(any) }),
+  );
 }
 
 /** What a call ended with, as it came over the wire. */
