@@ -24,7 +24,7 @@ export interface DemoResult {
 /** Rows of one import call: enough to be fast, few enough to show progress. */
 const chunkSize = 50;
 /** Calls of stock at a time. */
-const concurrency = 8;
+const concurrency = 16;
 const seed = 2_026;
 
 /**
@@ -48,7 +48,7 @@ export async function addDemoData(edgeUrl: string, options: DemoOptions): Promis
     rows: all.map(({ stock: _stock, ...product }) => product),
   });
   await addStock(edge, { ...options, products: all, ...products });
-  return { users: users.addedCount, products: products.addedCount };
+  return { users: users.added.size, products: products.added.size };
 }
 
 /** What filling a mesh that starts takes from `up`. */
@@ -87,10 +87,10 @@ interface Missing<Row extends object> extends DemoOptions {
   readonly key: (row: Row) => string;
 }
 
-/** What a collection has of the demo data: ids by key, and how many of them are there since this start. */
+/** A collection with the demo data: its ids by key, and the keys that are there since this start. */
 interface Added {
   readonly ids: ReadonlyMap<string, string>;
-  readonly addedCount: number;
+  readonly added: ReadonlySet<string>;
 }
 
 /** Imports the rows that the service does not have. */
@@ -111,7 +111,7 @@ async function addMissing<Row extends object>(edge: EdgeClient, { resource, rows
   }
   // What somebody has deleted, or renamed, stays so for a day: its request id only gives the first answer again.
   const ids = missing.length === 0 ? before : await idsByKey(edge, resource, key);
-  return { ids, addedCount: missing.filter(({ row }) => ids.has(key(row))).length };
+  return { ids, added: new Set(missing.map(({ row }) => key(row)).filter((known) => ids.has(known))) };
 }
 
 async function idsByKey<Row extends object>(
@@ -129,17 +129,17 @@ interface Deliveries extends DemoOptions, Added {
 }
 
 /** Delivers the stock of the products that never had any. The last one goes last: once it has its stock, all have theirs. */
-async function addStock(edge: EdgeClient, { products, ids, addedCount, report }: Deliveries): Promise<void> {
+async function addStock(edge: EdgeClient, { products, ids, added, report }: Deliveries): Promise<void> {
   const rows = products.flatMap(({ name, stock }, index) => {
     const id = ids.get(name);
-    return id === undefined ? [] : [{ path: `/v1/products/${id}/stock`, stock, requestId: `demo-stock-${index}` }];
+    return id === undefined ? [] : [{ name, path: `/v1/products/${id}/stock`, stock, requestId: `demo-stock-${index}` }];
   });
   const hasStock = async (path: string): Promise<boolean> => (await edge.get(path))["updateTime"] !== undefined;
   const last = rows.pop();
-  if (last === undefined || (addedCount === 0 && (await hasStock(last.path)))) return;
+  if (last === undefined || (added.size === 0 && (await hasStock(last.path)))) return;
   let done = 0;
-  const deliver = async ({ path, stock, requestId }: typeof last): Promise<void> => {
-    if (!(await hasStock(path)))
+  const deliver = async ({ name, path, stock, requestId }: typeof last): Promise<void> => {
+    if (added.has(name) || !(await hasStock(path)))
       await edge.post(`${path}:adjust`, { delta: String(stock), reason: "first delivery of the demo data", requestId });
     done += 1;
     report("products with stock", done, rows.length + 1);
