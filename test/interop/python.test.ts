@@ -4,7 +4,7 @@ import { eventually, startMesh } from "@protoloom/testing";
 import type { TestMesh } from "@protoloom/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWith } from "../../tools/parts.ts";
-import { fixture, user } from "../e2e/stack.ts";
+import { fixture, product, user } from "../e2e/stack.ts";
 import { type PythonClient, startPythonClient } from "./python-client.ts";
 
 describeWith(["python"], "a Python client", () => {
@@ -13,10 +13,15 @@ describeWith(["python"], "a Python client", () => {
   const stack = new AsyncDisposableStack();
 
   beforeAll(async () => {
-    mesh = stack.use(await startMesh({ services: [fixture, user] }));
+    mesh = stack.use(await startMesh({ services: [fixture, user, product] }));
     python = stack.use(startPythonClient());
     const edge = new URL(mesh.edgeUrl).host;
-    await eventually(async () => "user.v1.UserService" in (await python.list(edge)), { timeoutMs: 10_000 });
+    const wanted = ["fixture.v1.FixtureService", "product.v1.InventoryService", "user.v1.UserService"];
+    const isServed = async (): Promise<boolean> => {
+      const listed = await python.list(edge);
+      return wanted.every((name) => name in listed);
+    };
+    await eventually(isServed, { timeoutMs: 10_000 });
   });
 
   afterAll(() => stack.disposeAsync());
@@ -155,6 +160,42 @@ describeWith(["python"], "a Python client", () => {
       expect(updated).toMatchObject({ id, name: "Zoé", email });
       expect((await ask("ListUsers", { pageSize: 100 }))["users"]).toContainEqual(updated);
       expect(await ask("DeleteUser", { id })).toEqual({});
+    });
+
+    test("imports users, and watches them from a snapshot and from a token", async () => {
+      const email = `${randomUUID()}@example.com`;
+      const rows = [{ user: { name: "Joan", email } }, { user: { name: "", email: "?" } }];
+      const imported = await python.call(at("user"), "user.v1.UserService/ImportUsers", { requests: rows });
+      expect(imported.responses).toMatchObject([{ rowCount: "2", importedCount: "1", failedCount: "1", errors: [{ row: "1" }] }]);
+      const watch = (resumeToken: string, cancelAfter: number): ReturnType<PythonClient["call"]> =>
+        python.call(at("user"), "user.v1.UserService/WatchUsers", { requests: [{ resumeToken }], cancelAfter });
+      const listed = await python.call(at("user"), "user.v1.UserService/ListUsers", { requests: [{ pageSize: 100 }] });
+      const users = listed.responses[0]?.["users"] as readonly object[];
+      const { responses } = await watch("", users.length + 1);
+      expect(responses.slice(0, -1).map(({ existing }) => existing)).toEqual(expect.arrayContaining([...users]));
+      const end = responses.at(-1);
+      expect(end).toMatchObject({ snapshotEnd: {}, resumeToken: expect.stringMatching(/./) });
+      const later = `${randomUUID()}@example.com`;
+      const created = { requests: [{ user: { name: "Later", email: later } }] };
+      await python.call(at("user"), "user.v1.UserService/CreateUser", created);
+      const resumed = await watch(String(end?.["resumeToken"]), 1);
+      expect(resumed.responses).toMatchObject([{ created: { email: later } }]);
+    });
+
+    test("quotes a basket in a conversation", async () => {
+      const created = await python.call(at("product"), "product.v1.ProductService/CreateProduct", {
+        requests: [{ product: { name: "Kite", price: { currencyCode: "EUR", units: "12", nanos: 500_000_000 } } }],
+      });
+      const productId = created.responses[0]?.["id"];
+      const { code, responses } = await python.call(at("product"), "product.v1.InventoryService/QuoteBasket", {
+        requests: [1, 3].map((quantity) => ({ productId, quantity })),
+        lockstep: true,
+      });
+      expect(code).toBe("OK");
+      expect(responses).toMatchObject([
+        { totals: [{ currencyCode: "EUR", units: "12", nanos: 500_000_000 }], requestCount: "1" },
+        { totals: [{ currencyCode: "EUR", units: "37", nanos: 500_000_000 }], requestCount: "2" },
+      ]);
     });
   });
 
