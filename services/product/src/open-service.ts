@@ -39,7 +39,9 @@ export async function openProductServices(config: DatabaseConfig, options: OpenO
   const parts = { database, tokens: await createPageTokens(database, { domain }), clock, newId };
   const reservations = createReservationStore(parts);
   resources.use(createReservationSweep({ database, reservations, clock, logger }));
-  const changes = resources.use(await createChangeLog(database, { domain, logger, clock }));
+  const changes = resources.use(
+    await createChangeLog(database, { domain, logger, clock, retentionMs: config.changeLogRetentionMs }),
+  );
   const record: ProductStoreOptions["record"] = async (trx, happenings) => await changes.append(trx, ...happenings.map(toChange));
   const shared = { idempotency, toStoreError: (error: unknown) => toStoreError(database, error, domain) };
   return [

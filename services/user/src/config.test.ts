@@ -16,7 +16,7 @@ describe("the configuration of the user service", () => {
     const config = read({});
     expect(config.server).toMatchObject({ listenHost: "127.0.0.1", listenPort: 50051 });
     expect(config.mesh).toEqual({ registryUrl: "http://127.0.0.1:8500" });
-    expect(config.database).toEqual({ url: undefined, dataDir: ".data" });
+    expect(config.database).toEqual({ url: undefined, dataDir: ".data", changeLogRetentionMs: 604_800_000 });
     expect(Object.isFrozen(config)).toBe(true);
   });
 
@@ -25,10 +25,11 @@ describe("the configuration of the user service", () => {
     const config = read({
       DATABASE_URL: url,
       MESH_DATA_DIR: "/var/lib/mesh",
+      MESH_CHANGE_LOG_RETENTION_MS: "86400000",
       MESH_LISTEN_PORT: "0",
       CONSUL_HTTP_ADDR: "consul:8500",
     });
-    expect(config.database).toEqual({ url, dataDir: "/var/lib/mesh" });
+    expect(config.database).toEqual({ url, dataDir: "/var/lib/mesh", changeLogRetentionMs: 86_400_000 });
     expect(config.server.listenPort).toBe(0);
     expect(config.mesh.registryUrl).toBe("http://consul:8500");
   });

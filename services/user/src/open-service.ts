@@ -26,7 +26,7 @@ export async function openUserService(config: DatabaseConfig, options: OpenOptio
   const { logger, resources, name = "user" } = options;
   const database = resources.use(await openDatabase<UserTables>({ ...config, name, migrations: userMigrations, logger }));
   const idempotency = resources.use(createIdempotency(database, { domain, logger }));
-  const changes = resources.use(await createChangeLog(database, { domain, logger }));
+  const changes = resources.use(await createChangeLog(database, { domain, logger, retentionMs: config.changeLogRetentionMs }));
   const store = createUserStore({
     database,
     tokens: await createPageTokens(database, { domain }),

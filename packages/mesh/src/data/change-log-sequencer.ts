@@ -53,24 +53,32 @@ async function sequence<Tables>(database: Database<Tables>): Promise<LogHead> {
   return { pos: head, sequenced: count, again: !got || count === batchSize };
 }
 
-/** Gives a position to exactly these changes, while nobody else gives any. The transaction is the leader until it ends. */
+/**
+ * Gives a position to exactly the changes that `readPending` finds, while nobody else gives any, and gives the highest
+ * position. The transaction is the leader until it ends. It is run once: what was found would be others' at a second time.
+ */
 export async function sequenceExactly<Tables>(
   database: Database<Tables>,
   readPending: () => Promise<readonly number[]>,
 ): Promise<number> {
-  let tries = 0;
+  let failure: unknown;
   return await database.transaction(async (trx) => {
-    // A second run would find what the first one has read to be sequenced by others.
-    if (tries++ > 0) throw new Error("the changes of a snapshot got no position");
-    const db = meshTables(trx);
-    await sql`select pg_advisory_xact_lock(${lockKeys})`.execute(db);
-    const seqs = await readPending();
-    for (let from = 0; from < seqs.length; from += batchSize) {
-      const some = sql.join(seqs.slice(from, from + batchSize));
-      const pending = sql`select seq from mesh_outbox where pos is null and seq in (${some}) for update`;
-      await sql`with ${assignment(pending)} select count(*) from assigned`.execute(db);
+    if (failure !== undefined) throw failure;
+    failure = new Error("the changes of a snapshot got no position");
+    try {
+      const db = meshTables(trx);
+      await sql`select pg_advisory_xact_lock(${lockKeys})`.execute(db);
+      const seqs = await readPending();
+      for (let from = 0; from < seqs.length; from += batchSize) {
+        const some = sql.join(seqs.slice(from, from + batchSize));
+        const pending = sql`select seq from mesh_outbox where pos is null and seq in (${some}) for update`;
+        await sql`with ${assignment(pending)} select count(*) from assigned`.execute(db);
+      }
+      return (await db.selectFrom("mesh_outbox_ctr").select("v").executeTakeFirstOrThrow()).v;
+    } catch (error) {
+      failure = error;
+      throw error;
     }
-    return (await db.selectFrom("mesh_outbox_ctr").select("v").executeTakeFirstOrThrow()).v;
   });
 }
 

@@ -4,6 +4,7 @@ import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Change, LogPosition, NewChange } from "./change.ts";
+import { changeLogDefaults } from "./change-log-defaults.ts";
 import { createLogHeadWatch } from "./change-log-head.ts";
 import { pruneChanges } from "./change-log-prune.ts";
 import { createChangeReader } from "./change-log-reader.ts";
@@ -15,14 +16,6 @@ import { meshTables } from "./mesh-tables.ts";
 import { newId } from "./new-id.ts";
 import { readSecret } from "./secret.ts";
 import { startSweep } from "./sweep.ts";
-
-/** How long changes are kept. */
-export const changeLogDefaults = {
-  /** How long a change is kept at least, in ms: 7 days. */
-  retentionMs: 604_800_000,
-  /** How often older ones are removed, in ms: 10 minutes. */
-  pruneIntervalMs: 600_000,
-} as const;
 
 /** Most rows that one statement appends. */
 const appendBatch = 500;
@@ -67,7 +60,7 @@ export interface ChangeLogOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Default: 7 days. */
-  readonly retentionMs?: number;
+  readonly retentionMs?: number | undefined;
 }
 
 /** Opens the change log that lies in a service's database. One a process. */

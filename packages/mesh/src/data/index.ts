@@ -1,6 +1,7 @@
 export { logStart } from "./change.ts";
 export type { Change, LogPosition, NewChange } from "./change.ts";
-export { changeLogDefaults, createChangeLog } from "./change-log.ts";
+export { createChangeLog } from "./change-log.ts";
+export { changeLogDefaults } from "./change-log-defaults.ts";
 export type { ChangeLog, ChangeLogOptions } from "./change-log.ts";
 export type { LogSnapshot, ReadRows } from "./change-log-snapshot.ts";
 export { toWatchMessage, watchChanges } from "./change-log-watch.ts";
