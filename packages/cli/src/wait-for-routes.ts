@@ -2,23 +2,30 @@ import { setTimeout as delay } from "node:timers/promises";
 
 const pollMs = 50;
 
+/** What the edge says of itself at /readyz. */
+interface EdgeReadiness {
+  readonly services: readonly { readonly name: string; readonly services: readonly string[] }[];
+}
+
 /**
- * Waits until the edge serves the services: it learns of each from the registry after its own start. Rejects with the signal's
- * reason.
+ * Waits until the edge serves the services, by their names in the registry: it learns of each after its own start. Rejects
+ * with the signal's reason.
  */
 export async function waitForRoutes(edgeUrl: string, services: readonly string[], signal: AbortSignal): Promise<void> {
-  for (const service of services) {
-    while (!(await isServed(`${edgeUrl}/v1/${service}s?pageSize=1`, signal))) await delay(pollMs, undefined, { signal });
+  for (;;) {
+    const served = await servedBy(edgeUrl, signal);
+    if (services.every((service) => served.has(service))) return;
+    await delay(pollMs, undefined, { signal });
   }
 }
 
-async function isServed(url: string, signal: AbortSignal): Promise<boolean> {
+async function servedBy(edgeUrl: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
   try {
-    const answer = await fetch(url, { signal });
-    await answer.arrayBuffer();
-    return answer.ok;
+    const answer = await fetch(`${edgeUrl}/readyz`, { signal });
+    const { services } = (await answer.json()) as EdgeReadiness;
+    return new Set(services.filter((service) => service.services.length > 0).map(({ name }) => name));
   } catch (error) {
     if (signal.aborted) throw error;
-    return false; // Not listening yet.
+    return new Set(); // Not listening yet.
   }
 }

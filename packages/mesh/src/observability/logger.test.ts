@@ -92,4 +92,42 @@ describe("standard output", () => {
     child.stdout.destroy();
     expect(text).toBe("alive");
   });
+
+  test("whose reader has gone does not keep a process from its exit, and is flushed at once", async () => {
+    const child = spawn(
+      process.execPath,
+      script(`process.stdin.once("data", async () => {
+          for (let i = 0; i < 10; i += 1) logger.info({ i }, "x");
+          await logger.flush();
+          logger.info({}, "after the end");
+          await logger.flush();
+          logger.info({}, "at exit");
+          process.exit(3);
+        }); process.stderr.write("ready");`),
+    );
+    await new Promise((done) => child.stderr.once("data", done));
+    const gone = new Promise((done) => child.stdout.once("close", done));
+    child.stdout.destroy();
+    await gone;
+    child.stdin.write("go");
+    expect(await new Promise((done) => child.once("exit", done))).toBe(3);
+  }, 5_000);
+
+  test("that is slow gets every line in order", async () => {
+    const child = spawn(
+      process.execPath,
+      script(`const line = "x".repeat(1000); for (let i = 0; i < 2000; i += 1) logger.info({ i, line }, "x");
+        setTimeout(() => process.stderr.write("waiting"), 100); await logger.flush(); process.exit(0);`),
+    );
+    // Nothing is read until the process waits for its reader.
+    await new Promise((done) => child.stderr.once("data", done));
+    let text = "";
+    child.stdout.on("data", (chunk) => (text += String(chunk)));
+    await new Promise((done) => child.once("close", done));
+    const numbers = text
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { i: number }).i);
+    expect(numbers).toEqual(Array.from({ length: 2_000 }, (_, index) => index));
+  });
 });

@@ -1,6 +1,6 @@
 import { pino } from "pino";
-import type { DestinationStream } from "pino";
 import type { Logger } from "../base/logger.ts";
+import { createBatchedOutput } from "./batched-output.ts";
 
 /** All levels, from most to least. */
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
@@ -41,13 +41,6 @@ const secretNames: ReadonlySet<string> = new Set([
 /** How deep fields are searched for secrets. */
 const maxDepth = 4;
 
-/** What is kept for a reader of the log that is slow; beyond it lines are lost, and the process goes on. */
-const maxBufferedBytes = 16 * 1024 * 1024;
-
-/** Lines are written once there are so many bytes of them, or after so many ms. */
-const batchBytes = 16_000;
-const batchMs = 20;
-
 /** The logger of a process. */
 export interface ProcessLogger extends Logger {
   /** Resolves when every line so far is written. Before a clean exit: at an exit without it, the order can suffer. */
@@ -59,8 +52,7 @@ export interface ProcessLogger extends Logger {
  * as `[redacted]`. Standard output is written without waiting: a slow or stuck reader never holds the process up.
  */
 export function createLogger(options: LoggerOptions): ProcessLogger {
-  const { destination, flush } =
-    options.destination === undefined ? openStdout() : { destination: options.destination, flush: async () => {} };
+  const stdout = options.destination === undefined ? createBatchedOutput(1) : undefined;
   const logger = pino(
     {
       name: options.name,
@@ -72,23 +64,9 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
         log: (fields) => redact(fields, maxDepth) as Record<string, unknown>,
       },
     },
-    destination,
+    options.destination ?? stdout,
   );
-  return { ...withRedactedChildren(logger), flush };
-}
-
-/** Writes lines in batches: a write of its own for each costs more than everything else about the line. */
-function openStdout(): { readonly destination: DestinationStream; flush(): Promise<void> } {
-  const stdout = pino.destination({ fd: 1, sync: false, minLength: batchBytes, maxLength: maxBufferedBytes });
-  let waiting: NodeJS.Timeout | undefined;
-  const write = (line: string): void => {
-    stdout.write(line);
-    waiting ??= setTimeout(() => {
-      waiting = undefined;
-      stdout.flush();
-    }, batchMs).unref();
-  };
-  return { destination: { write }, flush: () => new Promise((resolve) => stdout.flush(() => resolve())) };
+  return { ...withRedactedChildren(logger), flush: async () => await stdout?.flush() };
 }
 
 /** pino hands the fields of a child logger to no formatter: they are redacted here. */

@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { constants } from "node:os";
 import { systemClock } from "../base/clock.ts";
 import { createEnvReader } from "../base/env-reader.ts";
@@ -51,6 +52,8 @@ export async function runService<Config>(service: Service<Config>): Promise<void
     const server = await untilAborted(service.start({ config, logger, signal: stopping.signal, resources }), stopping.signal);
     resources.use(server);
     await server.ready(stopping.signal);
+    // Node writes its compile cache only at a clean exit, which a killed process does not have.
+    flushCompileCache();
   } catch (error) {
     if (!stopping.signal.aborted) {
       logger.error({ err: error }, `${service.name} cannot start`);
