@@ -61,7 +61,7 @@ export async function sequenceExactly<Tables>(
   database: Database<Tables>,
   readPending: () => Promise<readonly number[]>,
 ): Promise<number> {
-  let failure: unknown;
+  let failure: Error | undefined;
   return await database.transaction(async (trx) => {
     if (failure !== undefined) throw failure;
     failure = new Error("the changes of a snapshot got no position");
@@ -76,7 +76,7 @@ export async function sequenceExactly<Tables>(
       }
       return (await db.selectFrom("mesh_outbox_ctr").select("v").executeTakeFirstOrThrow()).v;
     } catch (error) {
-      failure = error;
+      failure = error as Error;
       throw error;
     }
   });

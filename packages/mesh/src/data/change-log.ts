@@ -20,7 +20,14 @@ import { startSweep } from "./sweep.ts";
 /** Most rows that one statement appends. */
 const appendBatch = 500;
 
-/** The changes of a service's own resources, in the order in which they were made. Disposing it ends all who follow. */
+/**
+ * The changes of a service's own resources, in the order in which they were made. Disposing it ends all who follow.
+ *
+ * A change costs the transaction one insert, and on PostgreSQL an update behind it, outside of the transaction: a
+ * transaction that is one insert itself runs at 0.6 to 0.7 of its rate on SQLite, and at 0.5 to 0.6 on PostgreSQL (8
+ * writers, the database on the same two cores). A follower has a change within a few ms of its commit, one of another
+ * instance within some tens of ms.
+ */
 export interface ChangeLog<Tables> extends AsyncDisposable {
   /**
    * Writes changes in the transaction that makes them. Of one resource, write after the statement that changes it, which
