@@ -35,9 +35,9 @@ const victim = 1;
 const heldUpMs = 500;
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(2)} s`;
 
-/** Calls that failed although they were not in flight in [fromMs, toMs]. */
-function failedOutside(failed: readonly CallRecord[], fromMs: number, toMs: number): number {
-  return failed.filter(({ startedMs, endedMs }) => startedMs > toMs || endedMs < fromMs).length;
+/** Calls that were in flight, on whichever instance, at some moment from `fromMs` to `toMs`. */
+function inFlight(records: readonly CallRecord[], fromMs: number, toMs: number): readonly CallRecord[] {
+  return records.filter(({ startedMs, endedMs }) => startedMs <= toMs && endedMs >= fromMs);
 }
 
 /** Failures whose code is none of those that are allowed. */
@@ -54,22 +54,22 @@ function list(...problems: readonly (string | false)[]): readonly string[] {
 const kill: Row = {
   name: "SIGKILL",
   async run(rig) {
-    let [killedMs, goneMs, inFlight, criticalMs] = [0, 0, 0, 0];
-    const load = await rig.underLoad(async (running, workload) => {
+    let [killedMs, goneMs, criticalMs] = [0, 0, 0];
+    const load = await rig.underLoad(async (_, workload) => {
       await workload.noteExecutions(rig.instance(victim).address);
-      [killedMs, inFlight] = [performance.now(), running.inFlight];
+      killedMs = performance.now();
       await rig.instance(victim).kill("SIGKILL");
       goneMs = performance.now();
       await eventually(async () => (await rig.passing()) === instanceCount - 1, { timeoutMs: 6_000 });
       criticalMs = performance.now() - killedMs;
     });
-    const outside = failedOutside(load.failed, killedMs, goneMs);
+    const there = inFlight(load.records, killedMs, goneMs).length;
+    const outside = load.failed.length - inFlight(load.failed, killedMs, goneMs).length;
     return {
       row: kill.name,
       load,
-      figures: `${inFlight} calls were in flight on the three instances; critical after ${seconds(criticalMs)}`,
+      figures: `${there} calls were in flight on the three instances; critical after ${seconds(criticalMs)}`,
       problems: list(
-        load.failed.length > inFlight && `${load.failed.length} calls failed, ${inFlight} were in flight`,
         outside > 0 && `${outside} calls failed that were not in flight`,
         ...strangeCodes(load, ["UNAVAILABLE"]),
         ...load.problems,
@@ -94,9 +94,8 @@ const pause: Row = {
       load,
       figures: `found in ${seconds(foundMs)}; the ${heldUp} calls there until then were answered late`,
       problems: list(
-        // A timeout of 1 s, as reads of user have, is shorter than the pause: those calls cannot be answered in time.
-        load.failed.length > heldUp && `${load.failed.length} calls failed, ${heldUp} were in flight there`,
         foundMs > 1_000 && `calls went to the stopped instance for ${Math.round(foundMs)} ms`,
+        // A timeout of 1 s, as reads of user have, is shorter than the pause.
         ...strangeCodes(load, ["DEADLINE_EXCEEDED"]),
         ...load.problems,
       ),
@@ -126,7 +125,6 @@ const stop: Row = {
       load,
       figures: `found in ${seconds(foundMs)}, with ${heldUp} calls in flight there; called again ${seconds(backMs)} after SIGCONT`,
       problems: list(
-        load.failed.length > heldUp && `${load.failed.length} calls failed, ${heldUp} were in flight there`,
         foundMs > 1_000 && `calls went to the stopped instance for ${Math.round(foundMs)} ms`,
         backMs > 5_000 && "the instance was not called within 5 s of SIGCONT",
         ...strangeCodes(load, ["UNAVAILABLE", "DEADLINE_EXCEEDED"]),
@@ -136,7 +134,7 @@ const stop: Row = {
   },
 };
 
-/** The calls that waited for a stopped instance: how many, and until when they went there. */
+/** The calls that waited for a stopped instance, or failed: how many, and until when such calls were made. */
 function findHeldUp({ records }: LoadReport, stoppedMs: number): { readonly heldUp: number; readonly foundMs: number } {
   const waited = records.filter(
     ({ startedMs, endedMs, error }) => endedMs > stoppedMs && (error !== undefined || endedMs - startedMs > heldUpMs),
@@ -209,25 +207,25 @@ const emptied: Row = {
 const away: Row = {
   name: "registry away, an instance killed",
   async run(rig, { awayMs }) {
-    let [killedMs, goneMs, inFlight, againMs] = [0, 0, 0, 0];
-    const load = await rig.underLoad(async (running, workload) => {
+    let [killedMs, goneMs, againMs] = [0, 0, 0];
+    const load = await rig.underLoad(async (_, workload) => {
       await rig.mesh.registry?.kill();
       await delay(awayMs / 2);
       await workload.noteExecutions(rig.instance(victim).address);
-      [killedMs, inFlight] = [performance.now(), running.inFlight];
+      killedMs = performance.now();
       await rig.instance(victim).kill("SIGKILL");
       goneMs = performance.now();
       await delay(awayMs / 2);
       await rig.mesh.registry?.restart();
       againMs = await untilRegistered(rig, instanceCount - 1);
     });
-    const outside = failedOutside(load.failed, killedMs, goneMs);
+    const there = inFlight(load.records, killedMs, goneMs).length;
+    const outside = load.failed.length - inFlight(load.failed, killedMs, goneMs).length;
     return {
       row: away.name,
       load,
-      figures: `away for ${seconds(awayMs)}, ${inFlight} calls in flight at the kill; the two registered again after ${seconds(againMs)}`,
+      figures: `away for ${seconds(awayMs)}, ${there} calls in flight on the three at the kill; the two registered again after ${seconds(againMs)}`,
       problems: list(
-        load.failed.length > inFlight && `${load.failed.length} calls failed, ${inFlight} were in flight`,
         outside > 0 && `${outside} calls failed that were not in flight when the instance was killed`,
         againMs > 5_000 && `registered again only after ${Math.round(againMs)} ms`,
         ...strangeCodes(load, ["UNAVAILABLE"]),

@@ -1,12 +1,11 @@
-import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "@protoloom/testing";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createConsulClient } from "../consul/consul-client.ts";
 import { createConsulResolver } from "./consul-resolver.ts";
 import type { OwnRegistrations } from "./fail-static.ts";
+import { registryFaults, startScriptedRegistry } from "./test-servers/scripted-registry.ts";
+import type { RegistryFault, ScriptedRegistry } from "./test-servers/scripted-registry.ts";
 
 describe("a registry that fails", () => {
   // Long enough for the back-off to reach its cap, so that healing meets the longest wait.
@@ -14,51 +13,17 @@ describe("a registry that fails", () => {
   /** Queries: a burst of 2, then one a second, and one that may begin right at the end. Evidence: 4, then one in 2.5 s. */
   const most = { queries: 2 + Math.floor(faultMs / 1_000) + 1, evidence: 4 + Math.floor(faultMs / 2_500) };
 
-  const faults: Readonly<Record<string, Fault>> = {
-    "whose index falls with every answer": (registry, response) =>
-      registry.answer(response, registry.entries, { index: (registry.index -= 1) }),
-    "whose index falls and whose list is empty": (registry, response) =>
-      registry.answer(response, [], { index: (registry.index -= 1) }),
-    "whose index is 0": (registry, response) => registry.answer(response, [], { index: 0 }),
-    "that sends no index": (registry, response) => response.setHeader("content-type", "application/json").end("[]"),
-    "that answers at once with what is known": (registry, response) => registry.answer(response, registry.entries),
-    "that answers at once with an empty list": (registry, response) =>
-      registry.answer(response, [], { index: (registry.index += 1) }),
-    "that answers 500": (_, response) => response.writeHead(500).end("rpc error making call"),
-    "without leader": (_, response) => response.writeHead(500).end("No cluster leader"),
-    "that is overloaded and asks for a second": (_, response) =>
-      response.writeHead(429, { "retry-after": "1" }).end("rate limit"),
-    "whose leader is overloaded": (_, response) => response.writeHead(503).end("rate limit"),
-    "that cuts its JSON off": (registry, response) =>
-      response
-        .setHeader("x-consul-index", `${(registry.index += 1)}`)
-        .setHeader("content-type", "application/json")
-        .end('[{"Node":'),
-    "that breaks the connection in the middle of an answer": (registry, response) => {
-      response.writeHead(200, { "x-consul-index": `${(registry.index += 1)}`, "content-length": "1000" });
-      response.write('[{"Node":', () => response.destroy());
-    },
-    "that answers with a page of HTML": (registry, response) =>
-      response
-        .setHeader("x-consul-index", `${(registry.index += 1)}`)
-        .setHeader("content-type", "text/html")
-        .end("<html></html>"),
-    "that answers with JSON of another shape": (registry, response) =>
-      response.setHeader("x-consul-index", `${(registry.index += 1)}`).end('[{"Service":{"ID":"a"}}]'),
-    "that closes every connection": (_, response) => response.destroy(),
-  };
-
   const runs = new Map<string, Promise<Observation>>();
   // All at once: each is a registry of its own, and takes seconds because it is about time.
   beforeAll(() => {
-    for (const [title, fault] of Object.entries(faults)) {
+    for (const [title, fault] of Object.entries(registryFaults)) {
       const run = runFault(fault, faultMs);
       run.catch(() => {}); // The test of the fault awaits it, and fails with it.
       runs.set(title, run);
     }
   });
 
-  test.for(Object.keys(faults))(
+  test.for(Object.keys(registryFaults))(
     "%s loses no endpoint, is asked at most twice a second, and is heard within 1.5 s",
     async (title) => {
       const { queries, evidence, seen, healed } = (await runs.get(title)) as Observation;
@@ -206,7 +171,7 @@ interface Observation {
   readonly healed: boolean;
 }
 
-async function runFault(fault: Fault, faultMs: number): Promise<Observation> {
+async function runFault(fault: RegistryFault, faultMs: number): Promise<Observation> {
   await using registry = await startScriptedRegistry(["127.0.0.1:1", "127.0.0.1:2"]);
   await using watch = watchUser(registry);
   await eventually(() => watch.last() === "127.0.0.1:1 127.0.0.1:2");
@@ -223,127 +188,6 @@ async function runFault(fault: Fault, faultMs: number): Promise<Observation> {
   registry.replace([...registry.entries, "127.0.0.1:3"]);
   const heard = eventually(() => watch.last() === "127.0.0.1:1 127.0.0.1:2 127.0.0.1:3", { timeoutMs: 1_500 });
   return { ...after, healed: await heard.catch(() => false) };
-}
-
-/** Takes a request over. */
-type Fault = (registry: ScriptedRegistry, response: ServerResponse) => void;
-
-interface ScriptedRegistry extends AsyncDisposable {
-  readonly address: string;
-  /** Addresses of the passing instances of `user`. */
-  readonly entries: readonly string[];
-  index: number;
-  fault: Fault | undefined;
-  /** Services beside `user`. */
-  others: readonly string[];
-  addressless: boolean;
-  /** Requests so far: of watches, for evidence, and those that a fault took over. */
-  readonly queries: number;
-  readonly evidence: number;
-  readonly faults: number;
-  answer(
-    response: ServerResponse,
-    addresses: readonly string[],
-    options?: { readonly index?: number; readonly status?: string },
-  ): void;
-  replace(addresses: readonly string[], options?: { readonly critical?: readonly string[] }): void;
-  /** Answers all who wait, so that they ask again. */
-  wake(): void;
-}
-
-async function startScriptedRegistry(addresses: readonly string[]): Promise<ScriptedRegistry> {
-  let entries = addresses;
-  let critical: readonly string[] = [];
-  const counts = { queries: 0, evidence: 0, faults: 0 };
-  const waiting = new Set<() => void>();
-
-  const toEntry = (address: string, status: string): object => {
-    const [host = "", port = ""] = address.split(":");
-    return {
-      Node: { Address: "10.0.0.1" },
-      Service: {
-        ID: `user-${port}`,
-        Address: registry.addressless ? "" : host,
-        Port: Number(port),
-        Meta: { version: "1" },
-        Weights: { Passing: 3, Warning: 1 },
-      },
-      Checks: [{ CheckID: `service:user-${port}`, Status: status }],
-    };
-  };
-  const send = (response: ServerResponse, value: unknown, index: number): void => {
-    response.setHeader("x-consul-index", `${index}`).setHeader("content-type", "application/json").end(JSON.stringify(value));
-  };
-  const route = (url: URL, response: ServerResponse): void => {
-    if (url.pathname === "/v1/health/service/product") return send(response, [toEntry("127.0.0.1:9", "passing")], registry.index);
-    if (url.pathname === "/v1/catalog/services") {
-      const names = ["consul", ...registry.others, ...(entries.length + critical.length > 0 ? ["user"] : [])];
-      return send(response, Object.fromEntries(names.map((name) => [name, name === "user" ? ["b", "a"] : []])), registry.index);
-    }
-    const all = entries.map((address) => toEntry(address, "passing"));
-    if (!url.searchParams.has("passing")) all.push(...critical.map((address) => toEntry(address, "critical")));
-    send(response, all, registry.index);
-  };
-
-  const server: Server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    const url = new URL(request.url ?? "/", "http://registry");
-    counts[url.searchParams.has("stale") ? "queries" : "evidence"] += 1;
-    if (registry.fault !== undefined) {
-      counts.faults += 1;
-      registry.fault(registry, response);
-      return;
-    }
-    if (Number(url.searchParams.get("index") ?? 0) < registry.index) return route(url, response);
-    const wake = (): void => {
-      clearTimeout(timer);
-      waiting.delete(wake);
-      route(url, response);
-    };
-    const timer = setTimeout(wake, Number.parseInt(url.searchParams.get("wait") ?? "0", 10));
-    waiting.add(wake);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-
-  const registry: ScriptedRegistry = {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    get entries() {
-      return entries;
-    },
-    index: 1_000,
-    fault: undefined,
-    others: [],
-    addressless: false,
-    get queries() {
-      return counts.queries;
-    },
-    get evidence() {
-      return counts.evidence;
-    },
-    get faults() {
-      return counts.faults;
-    },
-    answer(response, listed, { index = registry.index, status = "passing" } = {}) {
-      send(
-        response,
-        listed.map((address) => toEntry(address, status)),
-        index,
-      );
-    },
-    replace(next, options = {}) {
-      entries = next;
-      critical = options.critical ?? [];
-      registry.index += 1;
-      registry.wake();
-    },
-    wake() {
-      for (const wake of waiting) wake();
-    },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-  return registry;
 }
 
 interface UserWatch extends AsyncDisposable {
