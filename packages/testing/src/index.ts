@@ -5,6 +5,8 @@ export type { EventuallyOptions } from "./eventually.ts";
 export { createFakeClock } from "./fake-clock.ts";
 export type { FakeClock } from "./fake-clock.ts";
 export type { MeshProcess } from "./mesh-process.ts";
+export { registryFaults, startScriptedRegistry } from "./scripted-registry.ts";
+export type { RegistryFault, ScriptedRegistry } from "./scripted-registry.ts";
 export { startMesh } from "./start-mesh.ts";
 export type { MeshOptions, MeshService, TestMesh } from "./start-mesh.ts";
 export { seededRandom } from "@protoloom/mesh";

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { eventually } from "@protoloom/testing";
+import { eventually, registryFaults, startScriptedRegistry } from "@protoloom/testing";
+import type { RegistryFault, ScriptedRegistry } from "@protoloom/testing";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createConsulClient } from "../consul/consul-client.ts";
 import { createConsulResolver } from "./consul-resolver.ts";
 import type { OwnRegistrations } from "./fail-static.ts";
-import { registryFaults, startScriptedRegistry } from "./test-servers/scripted-registry.ts";
-import type { RegistryFault, ScriptedRegistry } from "./test-servers/scripted-registry.ts";
 
 describe("a registry that fails", () => {
   // Long enough for the back-off to reach its cap, so that healing meets the longest wait.
