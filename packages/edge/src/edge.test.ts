@@ -267,8 +267,10 @@ describe("an edge", () => {
     const draining = await startRig({ edgetest: [endpoint] }, { registrar, drainNoticeMs: 100 });
     const open = send(draining.port, { path: "/deep/files/x", headers: { "x-server-timeout": "0.4" } });
     await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await send(draining.port, { path: "/healthz" })).headers["connection"]).toBe("keep-alive");
     const drained = draining.edge.drain();
-    expect((await send(draining.port, { path: "/readyz" })).status).toBe(503);
+    // Whoever keeps connections is told before one is closed while a request is on its way.
+    expect(await send(draining.port, { path: "/readyz" })).toMatchObject({ status: 503, headers: { connection: "close" } });
     expect((await open).status).toBe(504);
     await drained;
     expect(told).toEqual(["register edge http", "serving false", "deregister"]);

@@ -115,6 +115,7 @@ export async function createEdge(options: EdgeOptions): Promise<Edge> {
   const registration = options.registrar?.register({ name: "edge", ...advertised, meta: { protocol: "http", ...zone } });
   const close = async (): Promise<void> => {
     isDraining = true;
+    server.retire();
     registration?.setServing(false);
     await registration?.deregister();
     const end = AbortSignal.timeout(options.drainTimeoutMs ?? 10_000);

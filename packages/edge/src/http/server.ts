@@ -26,6 +26,8 @@ export interface HttpHandlers {
 export interface HttpServer {
   /** The port that is listened on. */
   readonly port: number;
+  /** Ends each HTTP/1.1 connection with its next answer: a client that keeps connections is told before one is closed on it. */
+  retire(): void;
   /** Accepts no more connections, lets open requests finish, closes. Cuts off what is still open when `signal` aborts. */
   close(signal: AbortSignal): Promise<void>;
 }
@@ -37,7 +39,9 @@ export async function listen(
   limits: HttpLimits,
 ): Promise<HttpServer> {
   const check = createRequestCheck(limits);
+  let isRetired = false;
   const http1 = createHttp1(limits, (request, response) => {
+    if (isRetired) response.shouldKeepAlive = false;
     const exchange = createHttp1Exchange(request, response, limits);
     const fault = check(exchange, request.rawHeaders);
     if (fault === undefined) handlers.handle(exchange);
@@ -68,6 +72,9 @@ export async function listen(
   await once(http1, "listening");
   return {
     port: (http1.address() as AddressInfo).port,
+    retire() {
+      isRetired = true;
+    },
     async close(signal) {
       const closed = once(http1, "close");
       const cut = (): void => {
