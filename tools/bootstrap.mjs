@@ -25,6 +25,9 @@ const tasks = {
   release: ["tools/release.ts"],
 };
 
+/** What a task is given when the command says nothing: `npm test` leaves out the minutes of load of test/faults. */
+const usual = { test: ["--project", "unit", "--project", "e2e"] };
+
 function fail(line) {
   console.error(`protoloom: ${line}`);
   process.exit(1);
@@ -101,4 +104,4 @@ function run(node, args) {
 const [task, ...args] = process.argv.slice(2);
 if (!Object.hasOwn(tasks, task ?? "")) fail(`usage: node tools/bootstrap.mjs ${Object.keys(tasks).join("|")} [arguments]`);
 install();
-run(findNode(), [...tasks[task], ...args]);
+run(findNode(), [...tasks[task], ...(args.length > 0 ? args : (usual[task] ?? []))]);

@@ -1,7 +1,7 @@
 /**
- * The last step of `.ci/run`: `node tools/report.ts <exit code of check> <exit code of test>` counts what
- * `.cache/check.json` and `.cache/vitest.json` say, names what failed, and prints `N passed, N failed`. A skipped test
- * has failed: .ci/run provides every part that tests need.
+ * The last step of `.ci/run`: `node tools/report.ts <exit codes of check, of the tests, of the fault suites>` counts what
+ * `.cache/check.json`, `vitest.json` and `faults.json` say, names what failed, and prints `N passed, N failed`. A skipped
+ * test has failed: .ci/run provides every part that tests need.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { relative, resolve } from "node:path";
@@ -60,8 +60,12 @@ function read<T>(file: string): T | undefined {
 }
 
 if (import.meta.main) {
-  const [check, test] = process.argv.slice(2).map(Number);
-  const totals = [countChecks(read("check.json"), check ?? 1), countTests(read("vitest.json"), test ?? 1)];
+  const [check, test, faults] = process.argv.slice(2).map(Number);
+  const totals = [
+    countChecks(read("check.json"), check ?? 1),
+    countTests(read("vitest.json"), test ?? 1),
+    countTests(read("faults.json"), faults ?? 1),
+  ];
   const failures = totals.flatMap((total) => total.failures);
   for (const failure of failures) console.log(failure);
   console.log(`${totals.reduce((sum, total) => sum + total.passed, 0)} passed, ${failures.length} failed`);
