@@ -1,6 +1,7 @@
 /** Streams whose reader comes back whenever their instance goes, as the reader of a watch does. */
+import { UserService } from "@protoloom/contracts";
 import { FixtureService } from "@protoloom/fixture";
-import { type Mesh, MeshError } from "@protoloom/mesh";
+import { type Mesh, MeshError, resumeWatch } from "@protoloom/mesh";
 
 /** A stream that is read until it is stopped. */
 export interface KeptStream {
@@ -60,6 +61,56 @@ export function keepCounting(mesh: Mesh): KeptStream {
       yield;
     }
   });
+}
+
+/** A watch of the users, with how often each user came: in the snapshot, or as created after it. */
+export interface UserWatch extends KeptStream {
+  readonly timesSeen: ReadonlyMap<string, number>;
+}
+
+/** Watches the users, and resumes from its last token. */
+export function keepWatchingUsers(mesh: Mesh): UserWatch {
+  const client = mesh.client(UserService);
+  const stopping = new AbortController();
+  const problems: string[] = [];
+  const timesSeen = new Map<string, number>();
+  let [resumed, received] = [0, 0];
+  const run = async (): Promise<void> => {
+    const steps = resumeWatch({
+      watch: (resumeToken, signal) => client.watchUsers({ resumeToken }, { signal }),
+      tokenOf: ({ resumeToken }) => resumeToken,
+      signal: stopping.signal,
+      onFailure(error) {
+        resumed += 1;
+        if (error.reason !== "DRAINING") problems.push(String(error));
+      },
+    });
+    for await (const step of steps) {
+      if (step.kind === "begin") {
+        timesSeen.clear();
+        continue;
+      }
+      received += 1;
+      const { change } = step.message;
+      if (change?.$case !== "existing" && change?.$case !== "created") continue;
+      timesSeen.set(change.value.id, (timesSeen.get(change.value.id) ?? 0) + 1);
+    }
+  };
+  const running = run().catch((error: unknown) => void problems.push(String(error)));
+  return {
+    timesSeen,
+    get resumed() {
+      return resumed;
+    },
+    get received() {
+      return received;
+    },
+    problems,
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
 }
 
 /** Follows grpc.health.v1 of whichever instance it meets: a stream without a deadline, which every server has. */

@@ -4,8 +4,9 @@ import { FixtureService } from "@protoloom/fixture";
 import { UserService } from "@protoloom/contracts";
 import { createEndpoint, grantedTimeoutMs, policyOf } from "@protoloom/mesh";
 import type { Mesh, RequestOf, ResponseOf, ServiceDefinition, ServiceHandle, ServiceTransport } from "@protoloom/mesh";
-import type { MeshService } from "@protoloom/testing";
+import { type MeshService, eventually } from "@protoloom/testing";
 import { type Stack, fixture, user } from "../e2e/stack.ts";
+import { type KeptStream, type UserWatch, keepCounting, keepWatchingUsers } from "./kept-streams.ts";
 
 /** A service on a stack. */
 export interface Subject {
@@ -22,6 +23,8 @@ export interface Subject {
 export interface Workload {
   /** Makes one call; its number tells it from the others. Gives the address of the instance that answered. */
   call(index: number): Promise<string>;
+  /** Begins ten streams of the service, each of which comes back when its instance goes. */
+  keepStreams(): readonly KeptStream[];
   /** Notes what the instance at an address has executed, before it goes. */
   noteExecutions(address: string): Promise<void>;
   /** What is wrong with what was executed, judged by all instances that run and what was noted. */
@@ -63,6 +66,7 @@ async function prepareFixture(mesh: Mesh): Promise<Workload> {
       const request = requests.echo({ id: `${prefix}-${index}`, delayMs: 20 });
       return (await callOnce(service, FixtureService, { name: "echo", request })).address;
     },
+    keepStreams: () => Array.from({ length: 10 }, () => keepCounting(mesh)),
     noteExecutions: async (address) => add(noted, await readLedger(address)),
     async findProblems(addresses) {
       const counts = new Map(noted);
@@ -85,6 +89,7 @@ async function prepareUser(mesh: Mesh): Promise<Workload> {
   };
   const { id: known } = await create("first");
   const created: string[] = [];
+  let watches: readonly UserWatch[] = [];
   return {
     async call(index) {
       if (index % 10 !== 0) {
@@ -95,9 +100,16 @@ async function prepareUser(mesh: Mesh): Promise<Workload> {
       created.push(id);
       return address;
     },
+    keepStreams: () => (watches = Array.from({ length: 10 }, () => keepWatchingUsers(mesh))),
     noteExecutions: async () => {},
     async findProblems() {
       const problems = new Set(created).size === created.length ? [] : ["two calls created one user"];
+      const last = created.at(-1) ?? known;
+      await eventually(() => watches.every(({ timesSeen }) => timesSeen.has(last))).catch(() => {}); // A problem, below.
+      for (const { timesSeen } of watches) {
+        const missed = created.filter((id) => timesSeen.get(id) !== 1);
+        if (missed.length > 0) problems.push(`a watch has not seen ${missed.length} of ${created.length} users once`);
+      }
       for (let start = 0; start < created.length; start += 50) {
         const request = requests.batchGetUsers({ ids: created.slice(start, start + 50) });
         // It fails if one of them is not there.
