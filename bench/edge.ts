@@ -1,7 +1,8 @@
 /**
- * What a request costs at the edge: unary REST and Connect JSON, against a stock connect-node proxy, a relay that
- * does nothing but the two hops, and a bare node:http server, in one run. Registry, fixture, edge and peers are processes of their own; this one makes the load. All of them share the
- * machine, so the CPU time of the gateway's process is the figure to compare; throughput is what is left of the machine.
+ * What a request costs at the edge: unary REST and Connect JSON, against a stock connect-node proxy, a relay that does
+ * nothing but the two hops, and a bare node:http server, in one run. Registry, fixture, edge and peers are processes of
+ * their own; this one makes the load. All of them share the machine, so the CPU time of the gateway's process is the
+ * figure to compare; throughput is what is left of the machine.
  *
  *   node bench/edge.ts [--seconds 2] [--rounds 3] [--connections 64]
  */
