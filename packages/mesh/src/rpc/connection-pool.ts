@@ -60,6 +60,7 @@ export function createConnectionPool(context: RpcContext): ConnectionPool {
     retain(endpoint) {
       const entry = entryOf(endpoint);
       entry.holders++;
+      entry.connections.hold();
       return entry.connections;
     },
     release(key) {

@@ -25,6 +25,14 @@ const ask = Buffer.from("ask");
 const echo = (stream: ServerHttp2Stream): void =>
   void stream.on("data", () => {}).on("end", () => answer(stream, frame(Buffer.from("answer"))));
 
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  return port;
+}
+
 function transportTo(endpoints: readonly Endpoint[], settings: Partial<TransportSettings> = {}): Transport {
   return createTransport({ resolver: createStaticResolver({ raw: endpoints }), settings });
 }
@@ -304,6 +312,21 @@ describe("a connection", () => {
     }
     stopped.signal("SIGCONT");
     await eventually(callThere, { timeoutMs: 3_000 });
+  });
+
+  test("to an endpoint that failed before it came into the set is made without a call, and it then gets its share", async () => {
+    const port = await freePort();
+    const early = createEndpoint("127.0.0.1", port);
+    await using server = await startRawServer(echo);
+    const resolver = createStaticResolver({ raw: [server.endpoint] });
+    await using transport = createTransport({ resolver, settings: { repickLimitMs: 50 } });
+    await expect(transport.endpoint(early).unary(call(), ask)).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+    resolver.set("raw", [server.endpoint, early]);
+    const service = transport.service("raw");
+    await service.unary(call(), ask);
+    await using late = await startRawServer(echo, { port });
+    await eventually(() => late.sessions.length > 0);
+    await eventually(async () => (await service.unary(call(), ask)).endpoint.key === early.key);
   });
 
   test("stays open while its peer answers PINGs, however long the call takes", async () => {

@@ -80,6 +80,11 @@ export class EndpointConnections implements ConnectionOwner {
     return isSuspect || this.#lastError !== undefined;
   }
 
+  /** The endpoint has come into a set: if it could not be reached before, it is tried again without a call. */
+  hold(): void {
+    if (this.#lastError !== undefined && this.#connections.length === 0) this.#reconnectLater();
+  }
+
   /** A connection that takes a call right now, or undefined: then `wait`. */
   ready(): Http2Connection | undefined {
     let suspect: Http2Connection | undefined;
@@ -205,16 +210,24 @@ export class EndpointConnections implements ConnectionOwner {
   /** The endpoint cannot be reached: calls avoid it, and while it is in a set it is tried again without them. */
   #doubt(error: MeshError): void {
     if (this.#discarded) return;
-    const { clock, logger } = this.#context;
+    const { logger } = this.#context;
     if (this.#lastError === undefined) {
       logger.warn({ endpoint: this.endpoint.key, err: error.detail }, "no connection to the endpoint");
     }
     this.#lastError = error;
-    if (this.#stopReconnect !== undefined || !this.#isHeld()) return;
+    this.#reconnectLater();
+  }
+
+  #reconnectLater(): void {
+    if (this.#stopReconnect !== undefined || this.#discarded || !this.#isHeld()) return;
+    const { clock } = this.#context;
     // A timer may fire a fraction of a millisecond early.
     this.#stopReconnect = clock.after(Math.max(0, this.#nextAttemptMs - clock.monotonicMs()) + 1, () => {
       this.#stopReconnect = undefined;
-      if (this.#connections.length === 0) this.#connectMore();
+      if (this.#connections.length > 0) return;
+      this.#connectMore();
+      // A call has been quicker, and has failed: the next attempt has moved.
+      if (this.#connections.length === 0) this.#reconnectLater();
     });
   }
 

@@ -16,7 +16,10 @@ export interface RawServer extends AsyncDisposable {
 export type RawHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
 /** Starts an HTTP/2 server without any gRPC. */
-export async function startRawServer(handler: RawHandler, options: ServerOptions = {}): Promise<RawServer> {
+export async function startRawServer(
+  handler: RawHandler,
+  { port = 0, ...options }: ServerOptions & { readonly port?: number } = {},
+): Promise<RawServer> {
   const server = createServer(options);
   const sessions: ServerHttp2Session[] = [];
   server.on("session", (session) => {
@@ -27,7 +30,7 @@ export async function startRawServer(handler: RawHandler, options: ServerOptions
     stream.on("error", () => {});
     handler(stream, headers);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   return {
     endpoint: createEndpoint("127.0.0.1", (server.address() as AddressInfo).port),
