@@ -15,8 +15,16 @@ export function startEdgeLoad(edgeUrl: string, perSecond: number): EdgeLoad {
 
 function post(url: URL, agent: Agent): Promise<number> {
   return new Promise((resolve, reject) => {
+    let answered = false;
     const outgoing = request(url, { agent, method: "POST", headers: { "content-type": "application/json" }, timeout: 10_000 });
-    outgoing.on("error", reject).on("response", (response) => {
+    outgoing.on("error", (error: NodeJS.ErrnoException) => {
+      // A kept connection may be closed at the very moment at which it is used again (RFC 9112 section 9.3.1): whoever keeps
+      // connections sends a request without side effects once more then, as Node's documentation of `reusedSocket` says.
+      if (error.code === "ECONNRESET" && outgoing.reusedSocket && !answered) resolve(post(url, agent));
+      else reject(error);
+    });
+    outgoing.on("response", (response) => {
+      answered = true;
       response.on("error", reject).on("end", () => resolve(response.statusCode ?? 0));
       response.resume();
     });

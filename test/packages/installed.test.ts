@@ -21,7 +21,10 @@ interface Manifest {
 /** Runs a program in the folder, its own programs first on PATH. Rejects with all that it said. */
 async function runThere(command: string, ...args: readonly string[]): Promise<string> {
   const PATH = ["node_modules/.bin", join(root, "node_modules/.bin"), process.env["PATH"]].join(delimiter);
-  const env = { PATH, HOME: process.env["HOME"], NODE_COMPILE_CACHE: join(root, ".cache/node") };
+  // What this machine needs to reach its npm registry is in its environment (certificates, a proxy); what npm tells the
+  // scripts of this repository is not for another one.
+  const settings = Object.entries(process.env).filter(([name]) => !/^(?:npm_|VITEST|TEST|NODE_ENV|DEV|PROD|MODE)/.test(name));
+  const env = { ...Object.fromEntries(settings), PATH, NODE_COMPILE_CACHE: join(root, ".cache/node") };
   try {
     return (await run(command, args, { cwd: folder, env, timeout: 60_000 })).stdout;
   } catch (error) {
