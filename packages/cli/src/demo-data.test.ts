@@ -1,4 +1,4 @@
-import { seededRandom } from "@protoloom/mesh";
+import { seededRandom } from "@protoloom/mesh/process";
 import { describe, expect, test } from "vitest";
 import { demoProducts, demoUsers } from "./demo-data.ts";
 

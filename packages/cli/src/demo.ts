@@ -1,4 +1,4 @@
-import { seededRandom } from "@protoloom/mesh";
+import { seededRandom } from "@protoloom/mesh/process";
 import type { Clock } from "@protoloom/mesh";
 import { type DemoProduct, demoProducts, demoUsers } from "./demo-data.ts";
 import type { Progress } from "./demo-progress.ts";

@@ -11,7 +11,7 @@ export { createEnvReader } from "./base/env-reader.ts";
 export type { Environment, EnvReader } from "./base/env-reader.ts";
 export { silentLogger } from "./base/logger.ts";
 export type { Logger } from "./base/logger.ts";
-export { systemRandom } from "./base/random.ts";
+export { seededRandom, systemRandom } from "./base/random.ts";
 export type { Random } from "./base/random.ts";
 export { createLogger, logLevels } from "./observability/logger.ts";
 export type { LoggerOptions, LogLevel } from "./observability/logger.ts";

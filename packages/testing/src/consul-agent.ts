@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { findPort } from "@protoloom/cli";
 
 /** How a real Consul is run. */
 export interface ConsulAgentOptions {
@@ -114,14 +113,7 @@ async function isLeading(url: string): Promise<boolean> {
 
 /** Ports that are free at this moment, all different. */
 async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      server.listen(0, host);
-      await once(server, "listening");
-      return (server.address() as AddressInfo).port;
-    }),
-  );
-  await Promise.all(servers.map(async (server) => await once(server.close(), "close")));
-  return ports;
+  const reserved = new Set<number>();
+  while (reserved.size < count) await findPort(0, { host, reserved });
+  return [...reserved];
 }

@@ -9,5 +9,5 @@ export { registryFaults, startScriptedRegistry } from "./scripted-registry.ts";
 export type { RegistryFault, ScriptedRegistry } from "./scripted-registry.ts";
 export { startMesh } from "./start-mesh.ts";
 export type { MeshOptions, MeshService, TestMesh } from "./start-mesh.ts";
-export { seededRandom } from "@protoloom/mesh";
-export type { Random } from "@protoloom/mesh";
+export { seededRandom } from "@protoloom/mesh/process";
+export type { Random } from "@protoloom/mesh/process";
