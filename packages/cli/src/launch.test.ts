@@ -73,6 +73,19 @@ test("a process is ready when it has written its ready file, and its lines are g
   expect(lines.toSorted()).toEqual(["err", "out"]);
 });
 
+test("a ready file that is written bit by bit counts when it is complete", async () => {
+  const running = start(
+    program(`writeFileSync(process.env.MESH_READY_FILE, '{"address":');
+process.on("SIGUSR2", () => ready());
+console.log("half"); setInterval(() => {}, 1000);`),
+    (line) => {
+      // Several looks at the file later.
+      if (line === "half") setTimeout(() => process.kill(running.pid, "SIGUSR2"), 60);
+    },
+  );
+  expect(await running.ready).toEqual({ address: "127.0.0.1:1" });
+});
+
 test("a process that ends before it is ready rejects with its last lines", async () => {
   const running = start(program(`console.error("the configuration has 1 problem(s)"); process.exit(1);`));
   await expect(running.ready).rejects.toThrow(

@@ -127,13 +127,11 @@ async function waitUntilReady({ probe }: ProcessSpec, readyFile: string, signal:
 }
 
 function readReport(readyFile: string): ReadyReport | undefined {
-  let text: string;
   try {
-    text = readFileSync(readyFile, "utf8");
+    return JSON.parse(readFileSync(readyFile, "utf8")) as ReadyReport;
   } catch {
-    return undefined; // Not written yet.
+    return undefined; // Not written yet, or not to its end: not every program writes it in one step.
   }
-  return JSON.parse(text) as ReadyReport;
 }
 
 function endedEarly(name: string, end: ProcessEnd): Error {
