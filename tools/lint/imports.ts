@@ -37,7 +37,7 @@ const layers: readonly (readonly string[])[] = [
 
 /** Modules that only some folders of the mesh may name. */
 const owners: Readonly<Record<string, readonly string[]>> = {
-  "@grpc/grpc-js": ["rpc", "server"],
+  "@grpc/grpc-js": ["rpc"],
   consul: ["consul"],
   pg: ["data"],
   "node:sqlite": ["data"],

@@ -3,7 +3,7 @@ import { write as writeLater, writeSync } from "node:fs";
 /** When lines are written, and what happens when nobody reads them. */
 export const outputDefaults = {
   /** Lines are written once there are so many bytes of them ... */
-  batchBytes: 16_384,
+  batchBytes: 65_536,
   /** ... or after so many ms. */
   batchMs: 20,
   /** What is kept for a reader that is slow; beyond it lines are lost, and the process goes on. */

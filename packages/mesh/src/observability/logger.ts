@@ -58,7 +58,7 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
       name: options.name,
       level: options.level ?? "info",
       base: { pid: process.pid },
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: createTimestamps(),
       formatters: {
         level: (label) => ({ level: label }),
         log: (fields) => redact(fields, maxDepth) as Record<string, unknown>,
@@ -80,20 +80,32 @@ function withRedactedChildren(logger: Logger): Logger {
   };
 }
 
-/** The value without secrets; the very same object when there are none in it. */
-function redact(value: unknown, depth: number): unknown {
-  if (Array.isArray(value)) return depth === 0 ? value : redactEntries(value, Object.entries(value), depth);
-  if (!isPlain(value)) return value;
-  return redactEntries(value, Object.entries(value), depth);
+/** pino's `isoTime`, whose text is made once a millisecond: a busy process writes several lines in each. */
+function createTimestamps(): () => string {
+  let atMs = 0;
+  let text = "";
+  return () => {
+    const nowMs = Date.now();
+    if (nowMs !== atMs) {
+      atMs = nowMs;
+      text = `,"time":"${new Date(nowMs).toISOString()}"`;
+    }
+    return text;
+  };
 }
 
-function redactEntries(source: object, entries: readonly (readonly [string, unknown])[], depth: number): unknown {
+/** The value without secrets; the very same object when there are none in it. */
+function redact(value: unknown, depth: number): unknown {
+  if (depth === 0 || !(Array.isArray(value) || isPlain(value))) return value;
+  const source = value as Record<string, unknown>;
   let copy: Record<string, unknown> | undefined;
-  for (const [name, value] of entries) {
-    const kept = secretNames.has(name.toLowerCase()) ? "[redacted]" : depth > 1 ? redact(value, depth - 1) : value;
-    if (kept !== value) (copy ??= (Array.isArray(source) ? [...source] : { ...source }) as Record<string, unknown>)[name] = kept;
+  for (const name of Object.keys(source)) {
+    const kept = secretNames.has(name.toLowerCase()) ? "[redacted]" : redact(source[name], depth - 1);
+    if (kept === source[name]) continue;
+    copy ??= (Array.isArray(value) ? [...(value as unknown[])] : { ...source }) as Record<string, unknown>;
+    copy[name] = kept;
   }
-  return copy ?? source;
+  return copy ?? value;
 }
 
 function isPlain(value: unknown): value is object {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
 import { Code } from "../base/code.ts";
 import { MeshError } from "../base/mesh-error.ts";
 import { fromWireStatus } from "../contract/status.ts";
+import { FrameDecoder } from "./framing.ts";
 import { answerMetadata, codeOfHttpStatus, decodeMessage, isGrpcContent } from "./headers.ts";
 import type { RawHeaders } from "./headers.ts";
 
@@ -30,4 +31,10 @@ export function notGrpc(headers: IncomingHttpHeaders & IncomingHttpStatusHeader)
   if (status === undefined || (status === 200 && isGrpcContent(headers["content-type"]))) return undefined;
   const type = headers["content-type"] ?? "missing";
   return new MeshError(codeOfHttpStatus(status), `the answer is not gRPC: HTTP status ${status}, content-type ${type}`);
+}
+
+/** Reads the messages of the answer that these headers begin. */
+export function answerDecoder(headers: IncomingHttpHeaders, maxBytes: number): FrameDecoder {
+  const encoding = headers["grpc-encoding"];
+  return new FrameDecoder("answer", maxBytes, typeof encoding === "string" ? encoding : undefined);
 }

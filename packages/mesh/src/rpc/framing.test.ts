@@ -1,15 +1,16 @@
-import { gzipSync } from "node:zlib";
+import { deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Code } from "../base/code.ts";
 import { FrameDecoder, frameMessage } from "./framing.ts";
+import type { FrameSide } from "./framing.ts";
 import { frame } from "./test-servers/raw-server.ts";
 
 function decodeAll(
   chunks: readonly Buffer[],
-  { maxBytes = 1_000, encoding }: { maxBytes?: number; encoding?: string } = {},
+  { side = "answer", maxBytes = 1_000, encoding }: { side?: FrameSide; maxBytes?: number; encoding?: string } = {},
 ): Buffer[] {
-  const decoder = new FrameDecoder(maxBytes, encoding);
+  const decoder = new FrameDecoder(side, maxBytes, encoding);
   const messages: Buffer[] = [];
   for (const chunk of chunks) decoder.push(chunk, { onMessage: (message) => messages.push(message) });
   return messages;
@@ -64,6 +65,20 @@ describe("frames", () => {
     expect(decodeAll([frame(Buffer.from("plain"))], { encoding: "gzip" })[0]?.toString()).toBe("plain");
   });
 
+  test("that are deflate are inflated, too", () => {
+    expect(decodeAll([frame(deflateSync("inflated"), 1)], { encoding: "deflate" })[0]?.toString()).toBe("inflated");
+  });
+
+  test.each([
+    ["zstd", Code.UNIMPLEMENTED, "UNSUPPORTED_MEDIA_TYPE"],
+    ["constructor", Code.UNIMPLEMENTED, "UNSUPPORTED_MEDIA_TYPE"],
+    ["identity", Code.INTERNAL, "MALFORMED_REQUEST"],
+  ])("of a request that are compressed with %s are the caller's fault", (encoding, code, reason) => {
+    expect(() => decodeAll([frame(Buffer.from("x"), 1)], { side: "request", encoding })).toThrow(
+      expect.objectContaining({ code, reason }),
+    );
+  });
+
   test.each([
     ["compressed without an encoding", frame(gzipSync("x"), 1), undefined],
     ["compressed with an encoding that is not supported", frame(gzipSync("x"), 1), "zstd"],
@@ -76,10 +91,10 @@ describe("frames", () => {
   });
 
   test("that are not complete are known as such", () => {
-    const decoder = new FrameDecoder(1_000, undefined);
+    const decoder = new FrameDecoder("answer", 1_000, undefined);
     const bytes = frameMessage(Buffer.from("cut"));
     for (const end of [3, 6]) {
-      const partial = new FrameDecoder(1_000, undefined);
+      const partial = new FrameDecoder("answer", 1_000, undefined);
       partial.push(bytes.subarray(0, end), { onMessage: () => {} });
       expect(partial.inMessage).toBe(true);
     }

@@ -1,4 +1,4 @@
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, inflateSync } from "node:zlib";
 import { Code } from "../base/code.ts";
 import { MeshError } from "../base/mesh-error.ts";
 
@@ -17,13 +17,23 @@ export function frameMessage(message: Uint8Array): Buffer {
   return frame;
 }
 
-/** Takes the messages of an answer. */
+/** Takes the messages of a stream. */
 export interface MessageSink {
   onMessage(message: Buffer): void;
 }
 
-/** Cuts the bytes of an answer into messages, whatever the sizes of the chunks. A message within one chunk is not copied. */
+/** Whose messages are read: the caller's, of its request, or the server's, of its answer. */
+export type FrameSide = "request" | "answer";
+
+/** How a compressed message is inflated, by the name of its encoding (PROTOCOL-HTTP2.md, Message-Encoding). */
+const inflaters: Readonly<Record<string, typeof gunzipSync>> = { gzip: gunzipSync, deflate: inflateSync };
+
+/** The encodings that are read, as `grpc-accept-encoding` names them. */
+export const acceptedEncodings: string = ["identity", ...Object.keys(inflaters)].join(",");
+
+/** Cuts the bytes of a stream into messages, whatever the sizes of the chunks. A message within one chunk is not copied. */
 export class FrameDecoder {
+  readonly #side: FrameSide;
   readonly #maxBytes: number;
   readonly #encoding: string | undefined;
   /** What has come of a prefix that was cut. */
@@ -34,8 +44,9 @@ export class FrameDecoder {
   #bodyFilled = 0;
   #compressed = false;
 
-  /** `encoding` is the answer's `grpc-encoding`. */
-  constructor(maxBytes: number, encoding: string | undefined) {
+  /** `encoding` is the stream's `grpc-encoding`. */
+  constructor(side: FrameSide, maxBytes: number, encoding: string | undefined) {
+    this.#side = side;
     this.#maxBytes = maxBytes;
     this.#encoding = encoding;
   }
@@ -88,42 +99,53 @@ export class FrameDecoder {
 
   #readPrefix(bytes: Buffer, offset: number): number {
     const flag = bytes[offset] as number;
-    if (flag > 1) throw malformed(`a message of the answer has the unknown flag ${flag}`);
+    if (flag > 1) throw malformed(this.#side, `has the unknown flag ${flag}`);
     this.#compressed = flag === 1;
-    if (this.#compressed && this.#encoding !== "gzip") {
-      throw malformed(
-        `a message of the answer is compressed, but its grpc-encoding is ${this.#encoding ?? "missing"}; gzip is supported`,
-      );
-    }
     const length = bytes.readUInt32BE(offset + 1);
-    if (length > this.#maxBytes) throw tooLarge(length, this.#maxBytes);
+    if (length > this.#maxBytes) throw tooLarge(this.#side, `${length} bytes`, this.#maxBytes);
     return length;
   }
 
   #finish(message: Buffer): Buffer {
     this.#body = undefined;
     this.#bodyFilled = 0;
-    return this.#compressed ? inflate(message, this.#maxBytes) : message;
+    return this.#compressed ? this.#inflate(message) : message;
+  }
+
+  #inflate(message: Buffer): Buffer {
+    const side = this.#side;
+    const encoding = this.#encoding ?? "identity";
+    if (encoding === "identity") throw malformed(side, "is compressed, but its stream names no encoding");
+    const inflate = Object.hasOwn(inflaters, encoding) ? inflaters[encoding] : undefined;
+    if (inflate === undefined) throw unsupported(side, encoding);
+    if (message.length === 0) return message;
+    try {
+      return inflate(message, { maxOutputLength: this.#maxBytes });
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") {
+        throw tooLarge(side, "more than that when inflated", this.#maxBytes);
+      }
+      throw malformed(side, "cannot be inflated", cause);
+    }
   }
 }
 
-function inflate(message: Buffer, maxBytes: number): Buffer {
-  if (message.length === 0) return message;
-  try {
-    return gunzipSync(message, { maxOutputLength: maxBytes });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(undefined, maxBytes);
-    throw malformed("a message of the answer cannot be inflated", cause);
-  }
-}
-
-function tooLarge(length: number | undefined, maxBytes: number): MeshError {
-  const size = length === undefined ? "more than that when inflated" : `${length} bytes`;
-  return new MeshError(Code.RESOURCE_EXHAUSTED, `a message of the answer has ${size}; the limit is ${maxBytes} bytes`, {
+function tooLarge(side: FrameSide, size: string, maxBytes: number): MeshError {
+  return new MeshError(Code.RESOURCE_EXHAUSTED, `a message of the ${side} has ${size}; the limit is ${maxBytes} bytes`, {
     reason: "TOO_LARGE",
   });
 }
 
-function malformed(detail: string, cause?: unknown): MeshError {
-  return new MeshError(Code.INTERNAL, detail, { cause });
+function malformed(side: FrameSide, what: string, cause?: unknown): MeshError {
+  return new MeshError(Code.INTERNAL, `a message of the ${side} ${what}`, {
+    cause,
+    ...(side === "request" ? { reason: "MALFORMED_REQUEST" } : {}),
+  });
+}
+
+/** A server says that it does not know the encoding; a client was promised one that it accepts. */
+function unsupported(side: FrameSide, encoding: string): MeshError {
+  const what = `is compressed with ${JSON.stringify(encoding)}; supported are ${acceptedEncodings}`;
+  if (side === "answer") return malformed(side, what);
+  return new MeshError(Code.UNIMPLEMENTED, `a message of the request ${what}`, { reason: "UNSUPPORTED_MEDIA_TYPE" });
 }

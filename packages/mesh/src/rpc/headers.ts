@@ -89,18 +89,23 @@ export function encodeTimeout(leftMs: number): string {
 
 /** Custom metadata of an answer. Kept of gRPC's own names: `grpc-status-details-bin`. */
 export function answerMetadata(raw: RawHeaders): Metadata {
+  return headersByName(raw, (name) => !isReserved(name) || name === "grpc-status-details-bin");
+}
+
+/** Headers by their name; one that comes several times has an array. */
+export function headersByName(raw: RawHeaders, isKept?: (name: string) => boolean): Record<string, string | string[]> {
   // No prototype: a name such as `__proto__` is a name like any other.
-  const metadata = Object.create(null) as Record<string, string | string[]>;
+  const headers = Object.create(null) as Record<string, string | string[]>;
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] as string;
-    if (isReserved(name) && name !== "grpc-status-details-bin") continue;
+    if (isKept?.(name) === false) continue;
     const value = raw[index + 1] as string;
-    const known = metadata[name];
-    if (known === undefined) metadata[name] = value;
-    else if (typeof known === "string") metadata[name] = [known, value];
+    const known = headers[name];
+    if (known === undefined) headers[name] = value;
+    else if (typeof known === "string") headers[name] = [known, value];
     else known.push(value);
   }
-  return metadata;
+  return headers;
 }
 
 /** Reads `grpc-message`: percent-encoded UTF-8. What is no valid escape stays as it is (PROTOCOL-HTTP2.md). */

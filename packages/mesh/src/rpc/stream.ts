@@ -4,9 +4,9 @@ import { Code } from "../base/code.ts";
 import { callerGone } from "../base/deadline.ts";
 import { MeshError } from "../base/mesh-error.ts";
 import type { Metadata } from "../base/metadata.ts";
-import { answerStatus, notGrpc } from "./answer-status.ts";
-import { FrameDecoder, frameMessage } from "./framing.ts";
-import type { MessageSink } from "./framing.ts";
+import { answerDecoder, answerStatus, notGrpc } from "./answer-status.ts";
+import { frameMessage } from "./framing.ts";
+import type { FrameDecoder, MessageSink } from "./framing.ts";
 import { answerMetadata } from "./headers.ts";
 import type { RawHeaders } from "./headers.ts";
 import type { CallStream } from "./http2-connection.ts";
@@ -116,11 +116,7 @@ class StreamCall extends PickedCall implements MessageSink {
     const error = notGrpc(headers);
     if (error !== undefined) return this.abort(error);
     this.#replay = undefined;
-    const encoding = headers["grpc-encoding"];
-    this.#decoder = new FrameDecoder(
-      this.route.context.settings.maxReceiveBytes,
-      typeof encoding === "string" ? encoding : undefined,
-    );
+    this.#decoder = answerDecoder(headers, this.route.context.settings.maxReceiveBytes);
     this.headers.resolve(answerMetadata(raw));
   }
 

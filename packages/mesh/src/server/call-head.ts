@@ -1,27 +1,8 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http2";
-import { v7 as uuidv7 } from "uuid";
 import { Code } from "../base/code.ts";
 import { MeshError } from "../base/mesh-error.ts";
-import { firstValue } from "../base/metadata.ts";
 import type { Metadata } from "../base/metadata.ts";
-
-/** What the headers of a call say. */
-export interface CallHead {
-  /** What the caller sent, without the headers of HTTP/2 and gRPC. */
-  readonly metadata: Metadata;
-  /** `grpc-timeout` as it came. */
-  readonly timeout: string | undefined;
-  /** The caller's `x-request-id` if it is well formed, or a new UUIDv7. */
-  readonly requestId: string;
-  /** The caller's `traceparent` if it is well formed. */
-  readonly traceparent: string | undefined;
-  /** 1 for the first attempt. */
-  readonly attempt: number;
-  /** Address of the caller. */
-  readonly peer: string;
-  /** Size of all headers as SETTINGS_MAX_HEADER_LIST_SIZE counts: names, values and 32 bytes each (RFC 9113, 6.5.2). */
-  readonly bytes: number;
-}
 
 /** Headers that belong to HTTP/2 or gRPC, and are nobody's metadata. */
 const transportHeaders: ReadonlySet<string> = new Set([
@@ -38,48 +19,66 @@ const transportHeaders: ReadonlySet<string> = new Set([
   "transfer-encoding",
 ]);
 
-/** Reads the headers of a call. Nothing in them makes it fail: what is malformed is left out. */
-export function readCallHead(headers: IncomingHttpHeaders, peer: string, newId: () => string = uuidv7): CallHead {
+/** What the headers of a call say. Nothing in them makes a call fail: what is malformed is left out. */
+export class CallHead {
+  /** Address of the caller. */
+  readonly peer: string;
+  /** `grpc-timeout` as it came. */
+  readonly timeout: string | undefined;
+  /** `grpc-encoding` of the messages. */
+  readonly encoding: string | undefined;
+  /** The caller's `x-request-id` if it is well formed, or a new UUID. */
+  readonly requestId: string;
+  /** The caller's `traceparent` if it is well formed. */
+  readonly traceparent: string | undefined;
+  /** Size of all headers as SETTINGS_MAX_HEADER_LIST_SIZE counts: names, values and 32 bytes each (RFC 9113, 6.5.2). */
+  readonly bytes: number;
+  readonly #headers: IncomingHttpHeaders;
+  #metadata: Metadata | undefined;
+
+  constructor(headers: IncomingHttpHeaders, peer: string) {
+    this.#headers = headers;
+    this.peer = peer;
+    this.timeout = textOf(headers["grpc-timeout"]);
+    this.encoding = textOf(headers["grpc-encoding"]);
+    this.requestId = parseRequestId(textOf(headers["x-request-id"])) ?? randomUUID();
+    this.traceparent = parseTraceparent(textOf(headers["traceparent"]));
+    let bytes = 0;
+    for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0) + 32;
+    this.bytes = bytes;
+  }
+
+  /** 1 for the first attempt. */
+  get attempt(): number {
+    return parsePreviousAttempts(textOf(this.#headers["grpc-previous-rpc-attempts"])) + 1;
+  }
+
+  /** What the caller sent, without the headers of HTTP/2 and gRPC. Made when it is first asked for: few handlers do. */
+  get metadata(): Metadata {
+    return (this.#metadata ??= metadataOf(this.#headers));
+  }
+}
+
+function textOf(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === "object" ? value.join(",") : value;
+}
+
+function metadataOf(headers: IncomingHttpHeaders): Metadata {
   // Without a prototype, a header called `__proto__` is a name like any other.
   const metadata = Object.create(null) as Record<string, string | string[]>;
-  let bytes = 0;
   for (const name of Object.keys(headers)) {
     const value = headers[name];
-    bytes += name.length + (value?.length ?? 0) + 32;
     if (value === undefined || name.charCodeAt(0) === 58 /* : */ || transportHeaders.has(name)) continue;
     metadata[name] = typeof value === "string" && name.endsWith("-bin") && value.includes(",") ? value.split(/,\s*/) : value;
   }
-  const timeout = headers["grpc-timeout"];
-  return {
-    metadata,
-    timeout: Array.isArray(timeout) ? timeout.join(",") : timeout,
-    requestId: parseRequestId(firstValue(metadata, "x-request-id")) ?? newId(),
-    traceparent: parseTraceparent(firstValue(metadata, "traceparent")),
-    attempt: parsePreviousAttempts(firstValue(metadata, "grpc-previous-rpc-attempts")) + 1,
-    peer,
-    bytes,
-  };
-}
-
-/** Makes UUIDv7 ids from random bytes that are drawn for 256 ids at once: drawing is most of their cost. */
-export function createRequestIds(): () => string {
-  const pool = new Uint8Array(16 * 256);
-  let next = pool.length;
-  return () => {
-    if (next === pool.length) {
-      crypto.getRandomValues(pool);
-      next = 0;
-    }
-    const random = pool.subarray(next, (next += 16));
-    return uuidv7({ random });
-  };
+  return metadata;
 }
 
 const unitsMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
 /**
  * Reads `grpc-timeout` (at most 8 digits and a unit, gRPC over HTTP/2) in ms. Throws INVALID_ARGUMENT when it is anything
- * else. grpc-js' own reader is not used: it takes `x5S` and `-5S` for 5 s, and beyond 2^31 ms its timer fires at once.
+ * else (grpc-js takes `x5S` and `-5S` for 5 s).
  */
 export function parseTimeoutMs(text: string): number {
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(text) ?? [];

@@ -11,7 +11,7 @@ import type { Logger } from "../base/logger.ts";
 import { silentLogger } from "../base/logger.ts";
 import { MeshError } from "../base/mesh-error.ts";
 import { contractViolated, fromWireStatus } from "../contract/status.ts";
-import { toMeshError, toWireEnding } from "./error-mapper.ts";
+import { errorTrailers, toMeshError } from "./error-mapper.ts";
 import { implement } from "./implement.ts";
 import { serve } from "./serve.ts";
 import type { Server } from "./serve.ts";
@@ -119,8 +119,8 @@ describe("a MeshError", () => {
 
   test("with details that fit no header keeps its reason", () => {
     const violations = Array.from({ length: 1_000 }, (_, index) => ({ field: `ids[${index}]`, description: "x".repeat(100) }));
-    const { metadata } = toWireEnding(contractViolated(violations), undefined);
-    const bytes = metadata.get("grpc-status-details-bin")[0] as Buffer;
+    const trailers = errorTrailers(contractViolated(violations));
+    const bytes = Buffer.from(trailers[trailers.indexOf("grpc-status-details-bin") + 1] ?? "", "base64");
     expect(bytes.length).toBeLessThan(4_096);
     expect(fromBinary(StatusSchema, bytes).details.map(({ typeUrl }) => typeUrl)).toEqual([
       "type.googleapis.com/google.rpc.ErrorInfo",

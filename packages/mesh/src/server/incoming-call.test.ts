@@ -19,6 +19,7 @@ let client: Client;
 let produced: number;
 let consumed: number;
 let isReturned: boolean;
+let isComplete: boolean;
 let mayRead: PromiseWithResolvers<void>;
 
 beforeAll(async () => {
@@ -39,11 +40,17 @@ beforeAll(async () => {
         },
         async collect(requests) {
           const texts: string[] = [];
-          for await (const { text } of requests) {
-            consumed += 1;
-            texts.push(text.slice(0, 1));
-            await mayRead.promise;
+          try {
+            for await (const { text } of requests) {
+              consumed += 1;
+              texts.push(text.slice(0, 1));
+              if (text === "enough") return { texts, instance: "" };
+              await mayRead.promise;
+            }
+          } finally {
+            isReturned = true;
           }
+          isComplete = true;
           return { texts, instance: "" };
         },
       }),
@@ -61,7 +68,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   produced = consumed = 0;
-  isReturned = false;
+  isReturned = isComplete = false;
   mayRead = Promise.withResolvers();
 });
 
@@ -127,6 +134,50 @@ test("a handler that reads slowly holds the client back, and then gets everythin
   for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
   const { texts } = collect.responseDeserialize(Buffer.concat(chunks).subarray(5));
   expect(texts).toHaveLength(total);
+});
+
+test("a request that is reset is not taken for complete", async () => {
+  const stream = rawCall(collect.path);
+  const { session } = stream;
+  mayRead.resolve();
+  stream.write(framed(collect.requestSerialize(FixtureService.requests.collect({ text: "a" }))));
+  await eventually(() => consumed === 1);
+  // node:http2 ends a request before it resets it, unless it is told that this has been done.
+  stream._final = (done) => done();
+  stream.close(8);
+  await eventually(() => isReturned);
+  // What the handler would do next it has done before the server answers this.
+  await new Promise((resolve) => session?.ping(resolve));
+  expect(isComplete).toBe(false);
+});
+
+test.each([
+  [
+    "within its request",
+    collect.path,
+    framed(collect.requestSerialize(FixtureService.requests.collect({ text: "enough" }))),
+    "0",
+  ],
+  ["before it", "/fixture.v1.FixtureService/Nothing", Buffer.alloc(0), "12"],
+])("a caller that is answered %s is told to send no more", async (_when, path, bytes, status) => {
+  const stream = rawCall(path);
+  let found: string | undefined;
+  const note = (headers: { "grpc-status"?: string }): void => void (found ??= headers["grpc-status"]);
+  stream.on("response", note).on("trailers", note).resume();
+  if (bytes.length > 0) stream.write(bytes);
+  await new Promise((resolve) => stream.once("close", resolve));
+  expect(found).toBe(status);
+  expect(stream.rstCode).toBe(0);
+});
+
+test("a request that ends within a message is refused", async () => {
+  const stream = rawCall(collect.path);
+  const answered = new Promise((resolve) => stream.once("response", resolve));
+  stream.resume().end(Buffer.from([0, 0, 0, 0, 9, 1]));
+  await expect(answered).resolves.toMatchObject({
+    "grpc-status": "13",
+    "grpc-message": expect.stringContaining("within%20a%20message"),
+  });
 });
 
 test("a client that stops reading and goes away lets the handler go", async () => {

@@ -1,23 +1,21 @@
+import { constants, createServer as createHttp2Server } from "node:http2";
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, ServerOptions } from "node:http2";
-import { constants } from "node:http2";
-import { createServer } from "node:net";
+import { createServer as createNetServer } from "node:net";
 import type { AddressInfo, Server as NetServer } from "node:net";
-import { Server as GrpcServer, ServerCredentials, ServerInterceptingCall } from "@grpc/grpc-js";
-import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import type { Clock } from "../base/clock.ts";
 import { formatAddress } from "../base/endpoint.ts";
-import { createRequestIds, readCallHead } from "./call-head.ts";
-import type { CallHead } from "./call-head.ts";
+import { isGrpcContent } from "../rpc/headers.ts";
+import { CallHead } from "./call-head.ts";
+import { IncomingCall } from "./incoming-call.ts";
 import type { ServerConfig } from "./server-config.ts";
+import { watchPeer } from "./watch-peer.ts";
 
 /** Where calls are handed to. */
 export interface ListenerOptions {
   readonly config: ServerConfig;
   readonly clock: Clock;
-  /** Paths of all methods, each `/package.Service/Method`. */
-  readonly paths: Iterable<string>;
-  /** Takes over a call. `path` is undefined when it is none of `paths`. */
-  onCall(path: string | undefined, base: ServerInterceptingCallInterface, head: CallHead): void;
+  /** Takes over a call of the method at `path`, `/package.Service/Method` if the caller knows what it does. */
+  onCall(path: string, call: IncomingCall): void;
 }
 
 /** A gRPC server that listens. */
@@ -45,66 +43,39 @@ const prefaceTimeoutMs = 10_000;
 /** How long after the first GOAWAY calls that were on their way are still taken. */
 const goAwayGraceMs = 100;
 
-/** A path that grpc-js knows a handler for, and that no client can send: the method there is not. */
-const unknownPath = "unknown";
-
-/** What of grpc-js' server is used that its types do not name. `listener.test.ts` notices when it moves. */
-interface GrpcServerParts {
-  readonly commonServerOptions?: ServerOptions & Partial<typeof streamResetLimit>;
-  readonly http2Servers?: ReadonlyMap<Http2Server, unknown>;
-}
-
-type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
-
 /** Listens for gRPC in plaintext. Throws an error that names the address when it cannot be listened on. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { config, clock } = options;
   const sessions = new Set<ServerHttp2Session>();
-  const peers = new WeakMap<ServerHttp2Session, string>();
-  const paths = new Set(options.paths);
-  const newId = createRequestIds();
-  // grpc-js builds a call and asks its interceptors within one stream event: what that event said is kept for them here.
-  let incoming: { readonly path: string | undefined; readonly head: CallHead } | undefined;
-
-  const intercept: ServerInterceptor = (_definition, base) => {
-    if (incoming !== undefined) options.onCall(incoming.path, base, incoming.head);
-    // The call has been taken over; grpc-js' own handling of it never starts.
-    return new ServerInterceptingCall(base, { start: () => {} });
-  };
-  const grpc = createGrpcServer(config, intercept);
-  for (const path of [...paths, unknownPath]) grpc.register(path, () => {}, asIs, asIs, "unary");
-  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const { http2, deliver } = takeStreams(grpc);
+  const peers = new WeakMap<object, string>();
+  const http2 = createSessions(config);
 
   http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    const known = paths.has(headers[":path"] ?? "");
-    const session = stream.session as ServerHttp2Session;
-    incoming = {
-      path: known ? headers[":path"] : undefined,
-      head: readCallHead(headers, peers.get(session) ?? "unknown", newId),
-    };
-    // grpc-js gets what it needs to read messages. `grpc-timeout` is not among it: the deadline is the pipeline's.
-    deliver.call(http2, stream, {
-      ":path": known ? headers[":path"] : unknownPath,
-      ":authority": headers[":authority"],
-      "content-type": isGrpc(headers["content-type"]) ? headers["content-type"] : "unsupported",
-      ...(headers["grpc-encoding"] === undefined ? {} : { "grpc-encoding": headers["grpc-encoding"] }),
-    });
-    incoming = undefined;
+    const status = refusalStatus(headers);
+    if (status !== undefined) {
+      stream.on("error", () => {}); // Of an answer that nobody waits for any more.
+      if (!stream.destroyed) stream.respond({ ":status": status }, { endStream: true });
+      return;
+    }
+    const peer = (stream.session === undefined ? undefined : peers.get(stream.session)) ?? "unknown";
+    const call = new IncomingCall(stream, new CallHead(headers, peer), config.maxMessageBytes);
+    options.onCall(headers[":path"] ?? "", call);
   });
   http2.on("session", (session: ServerHttp2Session) => {
     sessions.add(session);
     const { remoteAddress, remotePort } = session.socket;
     if (remoteAddress !== undefined) peers.set(session, formatAddress(remoteAddress, remotePort ?? 0));
-    const stop = clock.after(prefaceTimeoutMs, () => session.destroy());
-    session.once("remoteSettings", stop);
+    const stopPreface = clock.after(prefaceTimeoutMs, () => session.destroy());
+    session.once("remoteSettings", stopPreface);
+    const stopWatch = watchPeer(session, { clock, timeMs: config.keepaliveTimeMs, timeoutMs: config.keepaliveTimeoutMs });
     session.once("close", () => {
-      stop();
+      stopPreface();
+      stopWatch();
       sessions.delete(session);
     });
   });
-
-  const net = createServer({ noDelay: true }, (socket) => injector.injectConnection(socket));
+  // The server of node:http2 closes its sessions when it stops listening, with a GOAWAY that leaves out what is on its way.
+  const net = createNetServer({ noDelay: true }, (socket) => http2.emit("connection", socket));
   await listenOn(net, config.listenHost, config.listenPort);
 
   return {
@@ -116,7 +87,6 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     close() {
       net.close();
       for (const session of sessions) session.destroy();
-      grpc.forceShutdown();
     },
   };
 }
@@ -133,34 +103,26 @@ export async function listenOn(server: NetServer, host: string, port: number): P
   server.removeAllListeners("error");
 }
 
-function createGrpcServer(config: ServerConfig, interceptor: ServerInterceptor): GrpcServer {
-  const grpc = new GrpcServer({
-    interceptors: [interceptor],
-    "grpc.max_receive_message_length": config.maxMessageBytes,
-    "grpc.max_concurrent_streams": config.maxConcurrentStreams,
-    "grpc.keepalive_time_ms": config.keepaliveTimeMs,
-    "grpc.keepalive_timeout_ms": config.keepaliveTimeoutMs,
-    "grpc.enable_channelz": 0,
-  });
-  const { commonServerOptions } = grpc as unknown as GrpcServerParts;
-  if (commonServerOptions === undefined) throw moved("commonServerOptions");
-  Object.assign(commonServerOptions, streamResetLimit, {
-    settings: { ...commonServerOptions.settings, maxHeaderListSize: config.maxHeaderBytes },
-  });
-  return grpc;
+function createSessions(config: ServerConfig): Http2Server {
+  const options: ServerOptions & typeof streamResetLimit & { readonly strictSingleValueFields: boolean } = {
+    ...streamResetLimit,
+    // In megabytes. node:http2 refuses streams above it; windows and the limits of a call bound the memory here.
+    maxSessionMemory: 4_096,
+    // Metadata may repeat any name.
+    strictSingleValueFields: false,
+    settings: {
+      enablePush: false,
+      maxConcurrentStreams: config.maxConcurrentStreams,
+      maxHeaderListSize: config.maxHeaderBytes,
+    },
+  };
+  return createHttp2Server(options);
 }
 
-/** Puts us between HTTP/2 and grpc-js: `deliver` hands a stream on to grpc-js. */
-function takeStreams(grpc: GrpcServer): { readonly http2: Http2Server; readonly deliver: StreamListener } {
-  const [http2] = (grpc as unknown as GrpcServerParts).http2Servers?.keys() ?? [];
-  const [deliver] = http2?.listeners("stream") ?? [];
-  if (http2 === undefined || deliver === undefined) throw moved("http2Servers");
-  http2.removeAllListeners("stream");
-  return { http2, deliver: deliver as StreamListener };
-}
-
-function moved(part: string): Error {
-  return new Error(`this version of @grpc/grpc-js has moved ${part}: use the version that @protoloom/mesh names`);
+/** The HTTP status of what is no call of gRPC (PROTOCOL-HTTP2.md), or undefined for a call. */
+function refusalStatus(headers: IncomingHttpHeaders): number | undefined {
+  if (headers[":method"] !== "POST") return constants.HTTP_STATUS_METHOD_NOT_ALLOWED;
+  return isGrpcContent(headers["content-type"]) ? undefined : constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE;
 }
 
 /**
@@ -174,13 +136,4 @@ async function closeGracefully(session: ServerHttp2Session, clock: Clock): Promi
   const stop = clock.after(goAwayGraceMs, () => session.close());
   await closed;
   stop();
-}
-
-/** `application/grpc`, alone or with a format behind `+`. */
-function isGrpc(contentType: string | undefined): boolean {
-  return contentType !== undefined && /^application\/grpc(?:$|[+;])/.test(contentType);
-}
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
 }

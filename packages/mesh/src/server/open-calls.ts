@@ -11,8 +11,9 @@ export interface OpenCall {
 /** The calls that are being handled. */
 export interface OpenCalls {
   readonly size: number;
-  /** Counts a call until it is disposed. Aborts it at once when the server does not take calls any more. */
-  open(call: OpenCall): Disposable;
+  /** Counts a call until it is closed. Aborts it at once when the server does not take calls any more. */
+  open(call: OpenCall): void;
+  close(call: OpenCall): void;
   /** Resolves when no finite call is open. */
   idle(): Promise<void>;
   /** Ends the calls that never end by themselves, and every later one of that kind. */
@@ -43,14 +44,11 @@ export function createOpenCalls(): OpenCalls {
       calls.add(call);
       if (call.finite) finiteCount += 1;
       if (refused === "all" || (refused === "endless" && !call.finite)) call.abort(draining());
-      return {
-        [Symbol.dispose]() {
-          calls.delete(call);
-          if (!call.finite) return;
-          finiteCount -= 1;
-          if (finiteCount === 0) onIdle?.();
-        },
-      };
+    },
+    close(call) {
+      if (!calls.delete(call) || !call.finite) return;
+      finiteCount -= 1;
+      if (finiteCount === 0) onIdle?.();
     },
     async idle() {
       if (finiteCount === 0) return;

@@ -13,7 +13,6 @@ import type { DrainParts } from "./drain.ts";
 import { watchEventLoop } from "./event-loop-lag.ts";
 import { createHealth } from "./health.ts";
 import type { Implementation } from "./implement.ts";
-import { IncomingCall } from "./incoming-call.ts";
 import { listen } from "./listener.ts";
 import type { Listener } from "./listener.ts";
 import { createOpenCalls, draining } from "./open-calls.ts";
@@ -137,11 +136,9 @@ function listenFor(
   return listen({
     config,
     clock: shared.clock,
-    paths: handles.keys(),
-    onCall(path, base, head) {
-      const handle = (path === undefined ? undefined : handles.get(path)) ?? refuse;
+    onCall(path, call) {
       // A pipeline never rejects: its outermost stage has the failure in the log.
-      void handle(new IncomingCall(base, head));
+      void (handles.get(path) ?? refuse)(call);
     },
   });
 }

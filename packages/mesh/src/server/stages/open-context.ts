@@ -5,9 +5,11 @@ import { withDeadline } from "../../base/deadline.ts";
 import type { Deadline, DeadlineScope } from "../../base/deadline.ts";
 import type { Logger } from "../../base/logger.ts";
 import { MeshError } from "../../base/mesh-error.ts";
+import type { Metadata } from "../../base/metadata.ts";
 import { grantedTimeoutMs } from "../../contract/policy.ts";
 import { parseTimeoutMs } from "../call-head.ts";
 import type { IncomingCall } from "../incoming-call.ts";
+import type { OpenCall } from "../open-calls.ts";
 import type { Stage } from "../pipeline.ts";
 
 /**
@@ -24,16 +26,21 @@ export const openContext: Stage = (next, { name, method, logger, clock, calls, m
     const asked = call.head.timeout;
     const grantedMs = grantedTimeoutMs(method.policy, asked === undefined ? undefined : parseTimeoutMs(asked));
     const deadline = clock.monotonicMs() + grantedMs;
-    using scope = withDeadline(deadline, undefined, clock);
-    call.onFailure((error) => scope.abort(error));
-    using _open = calls.open({ abort: (reason) => scope.abort(reason), finite });
-    if (scope.aborted) throw scope.reason;
-    const context = createContext(call, { name, deadline, scope, logger });
-    call.context = context;
-    await settleOrAbort(
-      runInCall(context, () => next(call)),
-      { scope, context },
-    );
+    const scope = withDeadline(deadline, undefined, clock);
+    const context = new OpenContext(call, { method: name, deadline, scope, finite, logger });
+    calls.open(context);
+    try {
+      call.onFailure(context);
+      if (scope.aborted) throw scope.reason;
+      call.context = context;
+      await settleOrAbort(
+        runInCall(context, () => next(call)),
+        { scope, context },
+      );
+    } finally {
+      calls.close(context);
+      scope[Symbol.dispose]();
+    }
   };
 };
 
@@ -43,30 +50,73 @@ function headersTooLarge(bytes: number, maxBytes: number): MeshError {
   });
 }
 
-function createContext(
-  call: IncomingCall,
-  { name, deadline, scope, logger }: { name: string; deadline: Deadline; scope: DeadlineScope; logger: Logger },
-): CallContext {
-  const { metadata, peer, attempt, requestId, traceparent } = call.head;
-  let log: Logger | undefined;
-  return {
-    method: name,
-    deadline,
-    get signal() {
-      return scope.signal;
-    },
-    metadata,
-    peer,
-    attempt,
-    requestId,
-    traceparent,
-    // Most handlers write nothing: a child logger is made when one does.
-    get log() {
-      return (log ??= logger.child({ method: name, requestId }));
-    },
-    setHeader: (key, value) => call.setHeader(key, value),
-    setTrailer: (key, value) => call.setTrailer(key, value),
-  };
+interface OpenContextParts {
+  readonly method: string;
+  readonly deadline: Deadline;
+  readonly scope: DeadlineScope;
+  readonly finite: boolean;
+  readonly logger: Logger;
+}
+
+/** The context of one call. A class, because there is one a call: getters and functions of an object are made for each. */
+class OpenContext implements CallContext, OpenCall {
+  readonly method: string;
+  readonly deadline: Deadline;
+  readonly finite: boolean;
+  readonly #call: IncomingCall;
+  readonly #scope: DeadlineScope;
+  readonly #logger: Logger;
+  #log: Logger | undefined;
+
+  constructor(call: IncomingCall, { method, deadline, scope, finite, logger }: OpenContextParts) {
+    this.method = method;
+    this.deadline = deadline;
+    this.finite = finite;
+    this.#call = call;
+    this.#scope = scope;
+    this.#logger = logger;
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal;
+  }
+
+  get metadata(): Metadata {
+    return this.#call.head.metadata;
+  }
+
+  get peer(): string {
+    return this.#call.head.peer;
+  }
+
+  get attempt(): number {
+    return this.#call.head.attempt;
+  }
+
+  get requestId(): string {
+    return this.#call.head.requestId;
+  }
+
+  get traceparent(): string | undefined {
+    return this.#call.head.traceparent;
+  }
+
+  /** Most handlers write nothing: a child logger is made when one does. */
+  get log(): Logger {
+    return (this.#log ??= this.#logger.child({ method: this.method, requestId: this.requestId }));
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#call.setHeader(name, value);
+  }
+
+  setTrailer(name: string, value: string): void {
+    this.#call.setTrailer(name, value);
+  }
+
+  abort(reason: MeshError): void {
+    this.#scope.abort(reason);
+  }
 }
 
 /** Waits for the work, or for the abort of its call. What the work throws after that is only logged. */

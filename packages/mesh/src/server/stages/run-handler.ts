@@ -8,14 +8,14 @@ import type { Handle } from "../pipeline.ts";
 /** Gives the handler of a method what its kind takes, and sends what it answers. */
 export function runHandler(method: MethodImplementation): Handle {
   const { handler } = method;
-  const answer = async (call: IncomingCall, response: unknown): Promise<void> => {
-    await call.send(method.encode(await response));
-  };
   switch (method.descriptor.methodKind) {
     case "unary":
-      return async (call) => answer(call, handler(await readOnly(call), contextOf(call)));
+      return async (call) => {
+        const request = await readOnly(call);
+        call.sendOnly(method.encode(await handler(request, contextOf(call))));
+      };
     case "client_streaming":
-      return (call) => answer(call, handler(readAll(call), contextOf(call)));
+      return async (call) => call.sendOnly(method.encode(await handler(readAll(call), contextOf(call))));
     case "server_streaming":
       return async (call) => sendAll(call, method, handler(await readOnly(call), contextOf(call)));
     case "bidi_streaming":
