@@ -377,6 +377,51 @@ describe("a connection", () => {
     expect(server.sessions).toHaveLength(2);
   });
 
+  test("whose streams wait for room gets no further calls: another is opened, until they wait no more", async () => {
+    const held: ServerHttp2Stream[] = [];
+    let servedBy: ServerHttp2Stream["session"];
+    await using server = await startRawServer((stream, headers) => {
+      if (headers["x-hold"] === "1") held.push(stream);
+      else {
+        servedBy = stream.session;
+        echo(stream);
+      }
+    });
+    await using transport = transportTo([server.endpoint], { slowAfterMs: 20 });
+    const unary = async (): Promise<ServerHttp2Stream["session"]> => {
+      await transport.service("raw").unary(call(), ask);
+      return servedBy;
+    };
+    const first = await unary();
+    const upload = transport.service("raw").stream({ ...call(60_000), metadata: { "x-hold": "1" } });
+    // Nobody reads it: its window is 64 KiB.
+    const sent = Promise.all(Array.from({ length: 10 }, () => upload.send(Buffer.alloc(100_000))));
+    await eventually(async () => (await unary()) !== first);
+    for (let count = 0; count < 20; count++) expect(await unary()).not.toBe(first);
+    expect(server.sessions).toHaveLength(2);
+    held[0]?.resume();
+    await sent;
+    expect(await unary()).toBe(first);
+    upload.cancel();
+  });
+
+  test("whose upload flows stays the only one", async () => {
+    let read = 0;
+    await using server = await startRawServer((stream, headers) => {
+      if (headers["x-hold"] === "1") stream.on("data", (part: Buffer) => (read += part.length));
+      else echo(stream);
+    });
+    await using transport = transportTo([server.endpoint], { slowAfterMs: 5_000 });
+    const upload = transport.service("raw").stream({ ...call(60_000), metadata: { "x-hold": "1" } });
+    for (let count = 0; count < 50; count++) {
+      await upload.send(Buffer.alloc(100_000));
+      await transport.service("raw").unary(call(), ask);
+    }
+    await eventually(() => read > 5_000_000);
+    expect(server.sessions).toHaveLength(1);
+    upload.cancel();
+  });
+
   test("is replaced at its age, and no call fails", async () => {
     await using server = await startRawServer(echo);
     await using transport = transportTo([server.endpoint], { maxConnectionAgeMs: 50, maxConnectionAgeJitter: 0.1 });

@@ -8,6 +8,7 @@ import { silentMeter } from "../base/meter.ts";
 import type { Meter } from "../base/meter.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
+import { createTurnBudget } from "../base/turn-budget.ts";
 import type { Resolver } from "../discovery/resolver.ts";
 import { createConnectionPool } from "./connection-pool.ts";
 import type { RpcContext } from "./endpoint-connections.ts";
@@ -36,10 +37,11 @@ export interface TransportOptions {
  * calls in flight fail with CANCELLED, as do later ones.
  */
 export function createTransport(options: TransportOptions): Transport {
-  const { resolver } = options;
+  const { resolver, clock = systemClock } = options;
   const context: RpcContext = {
     settings: { ...transportDefaults, ...options.settings },
-    clock: options.clock ?? systemClock,
+    clock,
+    turns: createTurnBudget(clock),
     random: options.random ?? systemRandom,
     logger: options.logger ?? silentLogger,
     meter: options.meter ?? silentMeter,

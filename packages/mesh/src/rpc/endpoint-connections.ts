@@ -5,6 +5,7 @@ import type { MeshError } from "../base/mesh-error.ts";
 import type { Meter } from "../base/meter.ts";
 import { fullJitterMs } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
+import type { TurnBudget } from "../base/turn-budget.ts";
 import { fromNodeError } from "./from-node-error.ts";
 import { Http2Connection } from "./http2-connection.ts";
 import type { ConnectionOwner } from "./http2-connection.ts";
@@ -17,6 +18,8 @@ export interface RpcContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** Shared by all streams. */
+  readonly turns: TurnBudget;
 }
 
 /** A call that waits for a connection. */
@@ -27,12 +30,16 @@ export interface ConnectionWaiter {
   onConnectionFailed(error: MeshError): void;
 }
 
+function lessLoaded(one: Http2Connection | undefined, other: Http2Connection): Http2Connection {
+  return one === undefined || other.streams < one.streams ? other : one;
+}
+
 // A connection that ends sooner counts as a failed attempt to connect: a peer that crashes at each call is not stormed.
 const steadyAfterMs = 1_000;
 
 /**
  * The connections to one endpoint, opened when calls need them: one, and more only while all are at the peer's stream
- * limit. After a failure the next attempt waits (50 ms to 2 s, full jitter); calls fail at once meanwhile, as never sent.
+ * limit, or slow. After a failure the next attempt waits (50 ms to 2 s, full jitter); calls fail at once meanwhile, as never sent.
  * While the endpoint is in a set that attempt needs no call, so no call has to find out whether it is back.
  * States: open, and closed for good after `close`.
  */
@@ -85,20 +92,23 @@ export class EndpointConnections implements ConnectionOwner {
     if (this.#lastError !== undefined && this.#connections.length === 0) this.#reconnectLater();
   }
 
-  /** A connection that takes a call right now, or undefined: then `wait`. */
+  /** A connection that takes a call right now, or undefined: then `wait`. While all are slow, a further one is opened meanwhile. */
   ready(): Http2Connection | undefined {
+    let slow: Http2Connection | undefined;
     let suspect: Http2Connection | undefined;
     for (const connection of this.#connections) {
       if (!connection.hasRoom) continue;
-      if (!connection.isSuspect) return connection;
-      suspect ??= connection;
+      if (connection.isSuspect) suspect ??= connection;
+      else if (!connection.isSlow) return connection;
+      else slow = lessLoaded(slow, connection);
     }
-    return suspect;
+    if (slow !== undefined) this.#connectAnother();
+    return slow ?? suspect;
   }
 
   /** Waits for a connection; opens one if that may help. Gives the error, and does not wait, while the back-off lasts. */
   wait(waiter: ConnectionWaiter): MeshError | undefined {
-    if (!this.#connections.some(({ isConnecting }) => isConnecting)) this.#connectMore();
+    this.#connectAnother();
     if (this.#connections.length === 0) return this.#lastError ?? fromNodeError(undefined, this.endpoint.key);
     this.#waiters.add(waiter);
     return undefined;
@@ -139,6 +149,11 @@ export class EndpointConnections implements ConnectionOwner {
     logger.warn({ endpoint }, "the endpoint does not answer: calls go to others");
   }
 
+  onSlow(): void {
+    // Before a call needs it: connecting takes a round trip.
+    if (this.#connections.every(({ isReady, isSlow }) => isReady && isSlow)) this.#connectMore();
+  }
+
   onRoom(connection: Http2Connection): void {
     for (const waiter of this.#waiters) {
       if (!connection.hasRoom) break;
@@ -146,7 +161,7 @@ export class EndpointConnections implements ConnectionOwner {
       waiter.onConnection(connection);
     }
     // A new connection was full before all were served.
-    if (this.#waiters.size > 0 && !this.#connections.some(({ isConnecting }) => isConnecting)) this.#connectMore();
+    if (this.#waiters.size > 0) this.#connectAnother();
     if (connection.streams === 0 && this.isIdle) this.#onIdle();
   }
 
@@ -176,6 +191,10 @@ export class EndpointConnections implements ConnectionOwner {
     if (this.#waiters.size === 0 || this.#connections.length > 0) return;
     this.#connectMore();
     if (this.#connections.length === 0) this.#failWaiters(this.#lastError ?? fromNodeError(undefined, this.endpoint.key));
+  }
+
+  #connectAnother(): void {
+    if (!this.#connections.some(({ isConnecting }) => isConnecting)) this.#connectMore();
   }
 
   #connectMore(): void {

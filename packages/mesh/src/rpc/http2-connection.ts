@@ -35,6 +35,8 @@ export interface ConnectionOwner {
   onSuspect(connection: Http2Connection): void;
   /** A call has ended: there is room for another. */
   onRoom(connection: Http2Connection): void;
+  /** Its calls wait for each other (`isSlow`). Called again and again while that lasts. */
+  onSlow(): void;
   /** It takes no more calls; those that it has go on. `byPeer`: the peer has sent GOAWAY. */
   onDraining(connection: Http2Connection, byPeer: boolean): void;
   /** It is gone. `wasReady` is false if it never took calls. */
@@ -48,6 +50,8 @@ export interface StreamListener {
   onHeaders(headers: IncomingHttpHeaders, raw: RawHeaders, endOfStream: boolean): void;
   onData(chunk: Buffer): void;
   onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void;
+  /** `writeFrame` has said that the stream is full: more may be written. */
+  onDrain(): void;
   /** The stream is over, and the call had not ended. */
   onClose(failure: AttemptFailure): void;
 }
@@ -56,12 +60,25 @@ export interface StreamListener {
 const listenerOf: unique symbol = Symbol("listener");
 const connectionOf: unique symbol = Symbol("connection");
 const errorOf: unique symbol = Symbol("error");
+const isFull: unique symbol = Symbol("is full");
 
 /** A stream of a connection. */
 export interface CallStream extends ClientHttp2Stream {
   [listenerOf]?: StreamListener;
   [connectionOf]?: Http2Connection;
   [errorOf]?: Error;
+  [isFull]?: boolean;
+}
+
+/** Writes to a stream. False: it is full, and its listener will hear `onDrain`. */
+export function writeFrame(stream: CallStream, frame: Buffer): boolean {
+  if (stream.write(frame)) return true;
+  if (stream[isFull] !== true) {
+    stream[isFull] = true;
+    stream[connectionOf]?.streamFull();
+    stream.once("drain", onDrain);
+  }
+  return false;
 }
 
 function onResponse(this: CallStream, headers: IncomingHttpHeaders, flags: number, raw?: RawHeaders): void {
@@ -74,6 +91,12 @@ function onData(this: CallStream, chunk: Buffer): void {
 
 function onTrailers(this: CallStream, headers: IncomingHttpHeaders, _flags: number, raw?: RawHeaders): void {
   this[listenerOf]?.onTrailers(headers, raw ?? []);
+}
+
+function onDrain(this: CallStream): void {
+  this[isFull] = false;
+  this[connectionOf]?.streamDrained();
+  this[listenerOf]?.onDrain();
 }
 
 function onError(this: CallStream, error: Error): void {
@@ -97,6 +120,9 @@ export class Http2Connection {
   #streams = 0;
   #maxStreams = 0;
   #lastStreamId = Number.POSITIVE_INFINITY;
+  /** Streams that wait for room, and since when there has always been one. */
+  #fullStreams = 0;
+  #fullSinceMs = 0;
   readonly #keepalive: Keepalive;
   /** True while the peer has not answered a PING for a while: it may be stopped, or only busy. */
   isSuspect = false;
@@ -137,6 +163,14 @@ export class Http2Connection {
     return this.#state.name === "ready" && this.#streams < this.#maxStreams && !this.#session.closed && !this.#session.destroyed;
   }
 
+  /**
+   * True: a stream has been waiting for room for `slowAfterMs`, so that what is written to another waits behind it. The windows
+   * of HTTP/2 are per stream, but the bytes that they let through share one TCP connection, in their order.
+   */
+  get isSlow(): boolean {
+    return this.#fullStreams > 0 && this.#clock.monotonicMs() - this.#fullSinceMs >= this.#settings.slowAfterMs;
+  }
+
   /** `:authority` of its requests. */
   get authority(): string {
     return this.#endpoint.key;
@@ -171,9 +205,21 @@ export class Http2Connection {
     return stream;
   }
 
+  /** Called by `writeFrame`. */
+  streamFull(): void {
+    if (this.#fullStreams++ === 0) this.#fullSinceMs = this.#clock.monotonicMs();
+    else if (this.isSlow && this.#state.name === "ready") this.#owner.onSlow();
+  }
+
+  /** Called by the streams of this connection when they take more. */
+  streamDrained(): void {
+    this.#fullStreams--;
+  }
+
   /** Called by the streams of this connection when they close. */
   streamClosed(stream: CallStream, listener: StreamListener | undefined, error: Error | undefined): void {
     this.#streams--;
+    if (stream[isFull] === true) this.#fullStreams--;
     if (listener?.ended === false) listener.onClose(this.#failureOf(stream, error));
     if (this.#state.name === "ready") this.#owner.onRoom(this);
   }

@@ -66,6 +66,7 @@ export abstract class PickedCall implements StreamListener, ConnectionWaiter {
   abstract onHeaders(headers: IncomingHttpHeaders, raw: RawHeaders, endOfStream: boolean): void;
   abstract onData(chunk: Buffer): void;
   abstract onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void;
+  abstract onDrain(): void;
 
   /** Starts the call. */
   start(): void {

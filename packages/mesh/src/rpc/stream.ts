@@ -9,6 +9,7 @@ import { frameMessage } from "./framing.ts";
 import type { FrameDecoder, MessageSink } from "./framing.ts";
 import { answerMetadata } from "./headers.ts";
 import type { RawHeaders } from "./headers.ts";
+import { writeFrame } from "./http2-connection.ts";
 import type { CallStream } from "./http2-connection.ts";
 import { PickedCall, abortError } from "./picked-call.ts";
 import type { Route } from "./route.ts";
@@ -70,7 +71,7 @@ class StreamCall extends PickedCall implements MessageSink {
     const { stream } = this;
     this.#keep(frame, stream !== undefined);
     // Not open yet: the frame goes out with the others in `begin`.
-    if (stream?.write(frame) === true) return Promise.resolve();
+    if (stream !== undefined && writeFrame(stream, frame)) return this.route.context.turns.spent() ?? Promise.resolve();
     const sender = createLater<void>();
     this.#senders.push(sender);
     return sender.promise;
@@ -99,10 +100,9 @@ class StreamCall extends PickedCall implements MessageSink {
 
   protected override begin(stream: CallStream): void {
     let flowing = true;
-    for (const frame of this.#replay ?? []) flowing = stream.write(frame);
+    for (const frame of this.#replay ?? []) flowing = writeFrame(stream, frame);
     if (this.#replayBytes > this.route.context.settings.replayBytes) this.#replay = undefined;
     if (this.#inputEnded) stream.end();
-    stream.on("drain", () => this.#letSendersGo());
     if (flowing) this.#letSendersGo();
   }
 
@@ -147,6 +147,10 @@ class StreamCall extends PickedCall implements MessageSink {
     this.#finish(answerStatus(headers, raw) ?? cut, raw);
   }
 
+  override onDrain(): void {
+    this.#letSendersGo();
+  }
+
   #letSendersGo(): void {
     for (const sender of this.#senders.splice(0)) sender.resolve();
   }
@@ -184,7 +188,8 @@ class StreamCall extends PickedCall implements MessageSink {
     const message = this.#queue.shift();
     if (message !== undefined) {
       if (this.#queue.length === 0) this.stream?.resume();
-      return Promise.resolve({ done: false, value: message });
+      const next: Message = { done: false, value: message };
+      return this.route.context.turns.spent()?.then(() => next) ?? Promise.resolve(next);
     }
     if (this.#outcome === undefined) {
       const reader = Promise.withResolvers<Message>();

@@ -20,7 +20,12 @@ export interface TransportSettings {
   readonly reconnectBaseMs: number;
   /** Cap of all those waits, in ms. Default: 2,000. */
   readonly reconnectMaxMs: number;
-  /** Connections to one endpoint; a further one is opened when all others are at the peer's stream limit. Default: 8. */
+  /** How long a stream of a connection waits for room before calls go on another connection, in ms. Default: 50. */
+  readonly slowAfterMs: number;
+  /**
+   * Connections to one endpoint; a further one is opened when all others are at the peer's stream limit, or slow (`slowAfterMs`).
+   * Default: 8.
+   */
   readonly maxConnectionsPerEndpoint: number;
   /** How long connections to an endpoint that is in no set stay open without calls, in ms. Default: 30,000. */
   readonly idleTimeoutMs: number;
@@ -56,6 +61,7 @@ export const transportDefaults: TransportSettings = {
   maxConnectionAgeJitter: 0.1,
   reconnectBaseMs: 50,
   reconnectMaxMs: 2_000,
+  slowAfterMs: 50,
   maxConnectionsPerEndpoint: 8,
   idleTimeoutMs: 30_000,
   maxReceiveBytes: 4 * 1024 * 1024,

@@ -4,6 +4,7 @@ import { Code } from "../base/code.ts";
 import type { Logger } from "../base/logger.ts";
 import { MeshError } from "../base/mesh-error.ts";
 import type { Meter } from "../base/meter.ts";
+import type { TurnBudget } from "../base/turn-budget.ts";
 import type { MethodImplementation } from "./implement.ts";
 import type { IncomingCall } from "./incoming-call.ts";
 import type { OpenCalls } from "./open-calls.ts";
@@ -25,6 +26,8 @@ export interface StageParts {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly calls: OpenCalls;
+  /** Shared by all streams. */
+  readonly turns: TurnBudget;
   /** Largest header block of a call. */
   readonly maxHeaderBytes: number;
   /** Shared, because it keeps the compiled rules of each type. */
@@ -53,7 +56,7 @@ export const stages: readonly Stage[] = [
 /** Joins the stages around a method's handler. */
 export function buildPipeline(method: MethodImplementation, shared: SharedParts): Handle {
   const parts: StageParts = { ...shared, method, name: method.path.slice(1) };
-  return stages.reduceRight((next, stage) => stage(next, parts), runHandler(method));
+  return stages.reduceRight((next, stage) => stage(next, parts), runHandler(method, parts.turns));
 }
 
 /** Refuses a method that there is not: the outer stages, and nothing that needs a method. */

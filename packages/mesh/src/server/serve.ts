@@ -5,6 +5,7 @@ import { formatAddress } from "../base/endpoint.ts";
 import type { Logger } from "../base/logger.ts";
 import { silentMeter } from "../base/meter.ts";
 import type { Meter } from "../base/meter.ts";
+import { createTurnBudget } from "../base/turn-budget.ts";
 import { registryName } from "../contract/policy.ts";
 import type { Instance, Registrar } from "../discovery/registrar.ts";
 import { createAdmin } from "./admin.ts";
@@ -68,7 +69,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const implementations = [...described, ...createReflection(described.map(({ service }) => service))];
   const calls = createOpenCalls();
   const { maxHeaderBytes } = config;
-  const shared: SharedParts = { logger, meter, clock, calls, maxHeaderBytes, validator: createValidator() };
+  const shared: SharedParts = {
+    logger,
+    meter,
+    clock,
+    calls,
+    turns: createTurnBudget(clock),
+    maxHeaderBytes,
+    validator: createValidator(),
+  };
   const listener = await listenFor(implementations, { config, shared });
   const host = config.advertiseHost;
   const port = config.advertisePort === 0 ? listener.port : config.advertisePort;

@@ -1,12 +1,13 @@
 import type { CallContext } from "../../base/call-context.ts";
 import { Code } from "../../base/code.ts";
 import { MeshError } from "../../base/mesh-error.ts";
+import type { TurnBudget } from "../../base/turn-budget.ts";
 import type { MethodImplementation } from "../implement.ts";
 import type { IncomingCall } from "../incoming-call.ts";
 import type { Handle } from "../pipeline.ts";
 
 /** Gives the handler of a method what its kind takes, and sends what it answers. */
-export function runHandler(method: MethodImplementation): Handle {
+export function runHandler(method: MethodImplementation, turns: TurnBudget): Handle {
   const { handler } = method;
   switch (method.descriptor.methodKind) {
     case "unary":
@@ -15,11 +16,11 @@ export function runHandler(method: MethodImplementation): Handle {
         call.sendOnly(method.encode(await handler(request, contextOf(call))));
       };
     case "client_streaming":
-      return async (call) => call.sendOnly(method.encode(await handler(readAll(call), contextOf(call))));
+      return async (call) => call.sendOnly(method.encode(await handler(readAll(call, turns), contextOf(call))));
     case "server_streaming":
-      return async (call) => sendAll(call, method, handler(await readOnly(call), contextOf(call)));
+      return async (call) => sendAll(call, { method, turns }, handler(await readOnly(call), contextOf(call)));
     case "bidi_streaming":
-      return (call) => sendAll(call, method, handler(readAll(call), contextOf(call)));
+      return (call) => sendAll(call, { method, turns }, handler(readAll(call, turns), contextOf(call)));
   }
 }
 
@@ -49,16 +50,22 @@ function wrongCount(what: string): MeshError {
 }
 
 /** The requests of a stream; each is read when it is asked for. */
-async function* readAll(call: IncomingCall): AsyncGenerator<unknown> {
+async function* readAll(call: IncomingCall, turns: TurnBudget): AsyncGenerator<unknown> {
   for (;;) {
     const bytes = await call.receive();
     if (bytes === undefined) return;
+    const spent = turns.spent();
+    if (spent !== undefined) await spent;
     yield decode(call, bytes);
   }
 }
 
 /** Sends the answers of a stream at the pace of its reader. When the call ends early, the stream of answers is returned. */
-async function sendAll(call: IncomingCall, { encode }: MethodImplementation, answers: unknown): Promise<void> {
+async function sendAll(
+  call: IncomingCall,
+  { method, turns }: { readonly method: MethodImplementation; readonly turns: TurnBudget },
+  answers: unknown,
+): Promise<void> {
   const { signal, log } = contextOf(call);
   const iterator = (answers as AsyncIterable<unknown>)[Symbol.asyncIterator]();
   const stop = (): void => {
@@ -69,8 +76,8 @@ async function sendAll(call: IncomingCall, { encode }: MethodImplementation, ans
     for (;;) {
       const { done, value } = await iterator.next();
       if (done === true || signal.aborted) return;
-      const full = call.send(encode(value));
-      if (full !== undefined) await full;
+      const wait = call.send(method.encode(value)) ?? turns.spent();
+      if (wait !== undefined) await wait;
     }
   } catch (error) {
     if (!signal.aborted) stop();
