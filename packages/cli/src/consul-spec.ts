@@ -10,6 +10,17 @@ export interface ConsulPorts {
   readonly serfWan: number;
 }
 
+/** Ports for an agent: its HTTP port if that is decided, and free ones for the rest. `free` gives another port each time. */
+export async function findConsulPorts(free: () => Promise<number>, http?: number): Promise<ConsulPorts> {
+  return {
+    http: http ?? (await free()),
+    grpc: await free(),
+    server: await free(),
+    serfLan: await free(),
+    serfWan: await free(),
+  };
+}
+
 /** What the agent needs. */
 export interface ConsulOptions {
   /** Path of the `consul` program. */
@@ -20,9 +31,12 @@ export interface ConsulOptions {
   readonly env: Environment;
 }
 
+/** All processes of a machine are one client to the agent, and each watch is a connection: Consul allows 200 by default. */
+const limits = "limits { http_max_conns_per_client = 4096 }";
+
 /**
- * A single Consul server, as `consul agent -dev` is one, on ports that are given. It is ready when it has elected itself
- * (https://developer.hashicorp.com/consul/docs/agent/config/cli-flags).
+ * A single Consul server, as `consul agent -dev` is one, on ports that are given
+ * (https://developer.hashicorp.com/consul/docs/agent/config/cli-flags). It is ready when it keeps registrations.
  */
 export function consulSpec({ program, ports, dataDir, env }: ConsulOptions): ProcessSpec {
   const address = `127.0.0.1:${ports.http}`;
@@ -35,18 +49,19 @@ export function consulSpec({ program, ports, dataDir, env }: ConsulOptions): Pro
   const gossip = [`-serf-lan-port=${ports.serfLan}`, `-serf-wan-port=${ports.serfWan}`];
   return {
     name: "registry",
-    command: [program, "agent", ...state, ...listen, ...own, ...gossip, "-log-level=error"],
+    command: [program, "agent", ...state, ...listen, ...own, ...gossip, `-hcl=${limits}`, "-log-level=error"],
     env,
-    probe: (signal) => hasLeader(address, signal),
+    probe: (signal) => keepsRegistrations(address, signal),
   };
 }
 
-async function hasLeader(address: string, signal: AbortSignal): Promise<ReadyReport | undefined> {
+/** The catalog knows the agent's own node a moment after a leader is elected: what is registered before that can be lost. */
+async function keepsRegistrations(address: string, signal: AbortSignal): Promise<ReadyReport | undefined> {
   try {
-    const answer = await fetch(`http://${address}/v1/status/leader`, {
+    const answer = await fetch(`http://${address}/v1/health/service/consul?passing`, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(1_000)]),
     });
-    return answer.ok && (await answer.json()) !== "" ? { address } : undefined;
+    return answer.ok && ((await answer.json()) as unknown[]).length > 0 ? { address } : undefined;
   } catch {
     return undefined; // Not listening yet; the process itself is watched by whoever waits.
   }

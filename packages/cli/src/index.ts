@@ -1,4 +1,4 @@
-export { consulSpec } from "./consul-spec.ts";
+export { consulSpec, findConsulPorts } from "./consul-spec.ts";
 export type { ConsulOptions, ConsulPorts } from "./consul-spec.ts";
 export { findPort } from "./free-port.ts";
 export type { FoundPort } from "./free-port.ts";

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { Environment } from "@protoloom/mesh";
 import { type UpOptions, defaultDataDir, serviceNames } from "./command-line.ts";
-import { type ConsulPorts, consulSpec } from "./consul-spec.ts";
+import { consulSpec, findConsulPorts } from "./consul-spec.ts";
 import { findPort } from "./free-port.ts";
 import type { ProcessSpec } from "./process-spec.ts";
 import { findProgram, packageProgram, repositoryRoot, serviceProgram } from "./program.ts";
@@ -128,13 +128,7 @@ async function planConsul(env: Environment, finder: PortFinder, dataDir: string 
     throw new PlanError("--registry consul: there is no consul in .tools/bin (node tools/build-tools.mjs builds it) or on PATH");
   }
   const http = await finder.find("registry", registryPort);
-  const ports: ConsulPorts = {
-    http,
-    grpc: await finder.any(),
-    server: await finder.any(),
-    serfLan: await finder.any(),
-    serfWan: await finder.any(),
-  };
+  const ports = await findConsulPorts(() => finder.any(), http);
   const spec = consulSpec({
     program,
     ports,

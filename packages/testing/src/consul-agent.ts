@@ -1,14 +1,14 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { findPort } from "@protoloom/cli";
+import { type ProcessSpec, type RunningProcess, consulSpec, findConsulPorts, findPort, launch } from "@protoloom/cli";
 
 /** How a real Consul is run. */
 export interface ConsulAgentOptions {
   /** Path of the executable. Default: `consul` from PATH. */
   readonly binary?: string;
-  /** Longest wait until it has a leader, in ms. Default: 20,000. */
+  /** Longest wait until it keeps registrations, in ms. Default: 20,000. */
   readonly startTimeoutMs?: number;
 }
 
@@ -22,7 +22,6 @@ export interface ConsulAgent extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-const host = "127.0.0.1";
 /** Another process may take a port between the moment it was found free and Consul's start. */
 const maxStarts = 3;
 
@@ -33,87 +32,44 @@ const maxStarts = 3;
 export async function startConsulAgent(options: ConsulAgentOptions = {}): Promise<ConsulAgent> {
   const { binary = "consul", startTimeoutMs = 20_000 } = options;
   for (let attempt = 1; ; attempt++) {
-    const ports = await freePorts(5);
-    const address = `${host}:${ports[0]}`;
+    const reserved = new Set<number>();
+    const ports = await findConsulPorts(async () => (await findPort(0, { reserved })).port);
+    const spec = consulSpec({ program: binary, ports, env: { PATH: process.env["PATH"] } });
     try {
-      let running = await startOnce(binary, ports, startTimeoutMs);
-      const stop = async (): Promise<void> => await running.stop();
+      let running = await startOnce(spec, startTimeoutMs);
+      const stop = async (): Promise<void> => await end(running);
       const restart = async (): Promise<void> => {
-        await running.stop();
-        running = await startOnce(binary, ports, startTimeoutMs);
+        await end(running);
+        running = await startOnce(spec, startTimeoutMs);
       };
-      return { address, stop, restart, [Symbol.asyncDispose]: stop };
+      return { address: `127.0.0.1:${ports.http}`, stop, restart, [Symbol.asyncDispose]: stop };
     } catch (error) {
       if (attempt === maxStarts || !/address already in use/.test(String(error))) throw error;
     }
   }
 }
 
-/**
- * The shell ends Consul when its own standard input ends, which is what the death of this process looks like; and it ends when
- * Consul does.
- */
-const guard = `exec 3<&0
-"$@" </dev/null 3<&- &
-child=$!
-{ cat <&3 >/dev/null; kill -9 $child; } 2>/dev/null &
-wait $child`;
-
-async function startOnce(binary: string, ports: readonly number[], timeoutMs: number): Promise<{ stop(): Promise<void> }> {
-  const child = spawn("sh", ["-c", guard, "sh", binary, ...agentArguments(ports)], { stdio: ["pipe", "pipe", "pipe"] });
-  let output = "";
-  const keep = (chunk: Buffer): void => {
-    output = (output + chunk.toString("utf8")).slice(-4_096);
-  };
-  child.stdout.on("data", keep);
-  child.stderr.on("data", keep);
-  // The guard may be gone before its input is closed.
-  child.stdin.on("error", () => {});
-  const ended = once(child, "exit");
-  const stop = async (): Promise<void> => {
-    child.stdin.end();
-    await ended;
-  };
+async function startOnce(spec: ProcessSpec, timeoutMs: number): Promise<RunningProcess> {
+  const runDir = mkdtempSync(join(tmpdir(), "consul-agent-"));
+  const running = launch(spec, { runDir });
+  const inTime = new AbortController();
+  const late = delay(timeoutMs, undefined, { signal: inTime.signal }).then(
+    () => Promise.reject(new Error(`not ready within ${timeoutMs} ms`)),
+    () => undefined, // It was ready, or has ended.
+  );
   try {
-    await untilLeading(child, `http://${host}:${ports[0]}`, timeoutMs);
-  } catch (error) {
-    await stop();
-    throw new Error(`consul did not start: ${output.trim()}`, { cause: error });
-  }
-  return { stop };
-}
-
-function agentArguments([http, grpc, server, serfLan, serfWan]: readonly number[]): readonly string[] {
-  const ports = { http, grpc, "grpc-tls": -1, server, "serf-lan": serfLan, "serf-wan": serfWan, dns: -1 };
-  const portArguments = Object.entries(ports).flatMap(([name, port]) => [`-${name}-port`, String(port)]);
-  // Hundreds of waiting readers of one test come from one address.
-  const hcl = ["-hcl", "limits { http_max_conns_per_client = 4096 }"];
-  return ["agent", "-dev", "-bind", host, "-client", host, "-node", "consul-test", ...portArguments, ...hcl];
-}
-
-async function untilLeading(child: ChildProcess, url: string, timeoutMs: number): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (performance.now() < endMs) {
-    if (child.exitCode !== null) throw new Error(`exit code ${child.exitCode}`);
-    if (await isLeading(url)) return;
-    await delay(50);
-  }
-  throw new Error(`no leader within ${timeoutMs} ms`);
-}
-
-/** The catalog knows the agent's own node a moment after a leader is elected: only then registrations are kept. */
-async function isLeading(url: string): Promise<boolean> {
-  try {
-    const answer = await fetch(`${url}/v1/health/service/consul?passing`);
-    return answer.ok && ((await answer.json()) as unknown[]).length > 0;
-  } catch {
-    return false; // Not listening yet.
+    await Promise.race([running.ready, late]);
+    return running;
+  } catch (cause) {
+    await end(running);
+    throw new Error(`consul did not start: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  } finally {
+    inTime.abort();
+    rmSync(runDir, { recursive: true, force: true });
   }
 }
 
-/** Ports that are free at this moment, all different. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const reserved = new Set<number>();
-  while (reserved.size < count) await findPort(0, { host, reserved });
-  return [...reserved];
+async function end(running: RunningProcess): Promise<void> {
+  running.signal("SIGKILL");
+  await running.ended;
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ProcessSpec, consulSpec, findPort, findProgram, packageProgram } from "@protoloom/cli";
+import { type ProcessSpec, consulSpec, findConsulPorts, findPort, findProgram, packageProgram } from "@protoloom/cli";
 import type { Environment } from "@protoloom/mesh";
 import type { MeshProcess } from "./mesh-process.ts";
 import { type ProcessGroup, createProcessGroup } from "./process-group.ts";
@@ -127,7 +127,6 @@ async function registrySpec(kind: "embedded" | "consul", env: Environment): Prom
   const program = findProgram("consul", env["PATH"] ?? "");
   if (program === undefined) throw new Error("there is no consul in .tools/bin or on PATH");
   const reserved = new Set<number>();
-  const any = async (): Promise<number> => (await findPort(0, { reserved })).port;
-  const ports = { http: await any(), grpc: await any(), server: await any(), serfLan: await any(), serfWan: await any() };
+  const ports = await findConsulPorts(async () => (await findPort(0, { reserved })).port);
   return consulSpec({ program, ports, env });
 }
