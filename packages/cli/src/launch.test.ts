@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type RunningProcess, launch } from "./launch.ts";
+import { standIn } from "./test-programs/stand-in.ts";
 
 let runDir: string;
 const launched: RunningProcess[] = [];
@@ -22,17 +23,7 @@ afterEach(async () => {
   rmSync(runDir, { recursive: true, force: true });
 });
 
-/** A Node program as a file, with what every stand-in needs. */
-function program(source: string): readonly string[] {
-  const path = join(runDir, "program.mjs");
-  writeFileSync(
-    path,
-    `import { writeFileSync } from "node:fs";
-const ready = () => writeFileSync(process.env.MESH_READY_FILE, JSON.stringify({ address: "127.0.0.1:1" }));
-${source}`,
-  );
-  return [process.execPath, path];
-}
+const program = (source: string): readonly string[] => standIn(runDir, source);
 
 function start(command: readonly string[], onLine?: (line: string) => void): RunningProcess {
   const running = launch(

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { SupervisedProcess } from "./supervise.ts";
+import { standIn } from "./test-programs/stand-in.ts";
 
 let runDir: string;
 const supervised: SupervisedProcess[] = [];
@@ -22,16 +23,9 @@ afterEach(async () => {
 
 /** A stand-in whose waits are recorded and take no time; `nowMs` is the clock's. */
 function start(source: string): { process: SupervisedProcess; said: string[]; waits: number[]; clock: { nowMs: number } } {
-  const path = join(runDir, "program.mjs");
-  writeFileSync(
-    path,
-    `import { writeFileSync } from "node:fs";
-const ready = () => writeFileSync(process.env.MESH_READY_FILE, JSON.stringify({ address: "127.0.0.1:1" }));
-${source}`,
-  );
   const [said, waits, clock] = [[] as string[], [] as number[], { nowMs: 0 }];
-  const spec = { name: "stand-in", command: [process.execPath, path], env: {} };
-  const standIn = new SupervisedProcess(spec, {
+  const spec = { name: "stand-in", command: standIn(runDir, source), env: {} };
+  const supervisedProcess = new SupervisedProcess(spec, {
     runDir,
     say: (message) => said.push(message),
     stopTimeoutMs: 300,
@@ -43,17 +37,17 @@ ${source}`,
       },
     },
   });
-  supervised.push(standIn);
-  return { process: standIn, said, waits, clock };
+  supervised.push(supervisedProcess);
+  return { process: supervisedProcess, said, waits, clock };
 }
 
 const lives = `ready(); process.on("SIGTERM", () => process.exit(0)); setInterval(() => {}, 1000);`;
 
-async function kill(standIn: SupervisedProcess): Promise<number> {
-  const { pid } = standIn;
+async function kill(killed: SupervisedProcess): Promise<number> {
+  const { pid } = killed;
   if (pid === undefined) throw new Error("no process runs");
   process.kill(pid, "SIGKILL");
-  await vi.waitFor(() => expect(standIn.pid).not.toBe(pid), { timeout: 5_000 });
+  await vi.waitFor(() => expect(killed.pid).not.toBe(pid), { timeout: 5_000 });
   return pid;
 }
 
