@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Code, MeshError, createStaticResolver, createTransport, silentLogger } from "@protoloom/mesh";
-import type { Endpoint, Instance, Logger, Registrar } from "@protoloom/mesh";
+import type { Endpoint, Instance, Registrar } from "@protoloom/mesh";
+import { createLogRecorder } from "@protoloom/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWith, part } from "../../../tools/parts.ts";
 import { serviceOf, testContract } from "../test/contract.ts";
@@ -12,14 +13,9 @@ import { createEdge } from "./edge.ts";
 const cleanup = new AsyncDisposableStack();
 let rig: Rig;
 let endpoint: Endpoint;
-const lines: Record<string, unknown>[] = [];
+const { logger, lines } = createLogRecorder();
 
 beforeAll(async () => {
-  const logger: Logger = {
-    ...silentLogger,
-    info: (fields, message) => message === "request" && lines.push(fields as Record<string, unknown>),
-    child: () => logger,
-  };
   const upstream = await startUpstream(
     implementEcho(serviceOf(testContract), {
       GetNested(request) {
@@ -220,7 +216,7 @@ describe("an edge", () => {
     lines.length = 0;
     const answer = await send(rig.port, { path: "/paths/x?token=secret" });
     expect(answer.status).toBe(400);
-    expect(lines).toEqual([
+    expect(lines.filter(({ message }) => message === "request")).toEqual([
       expect.objectContaining({
         method: "GET",
         path: "/paths/x",

@@ -1,30 +1,14 @@
-import { InventoryService, ProductService } from "@protoloom/contracts";
+import { InventoryService } from "@protoloom/contracts";
 import { QuoteBasketRequest, ReservationState } from "@protoloom/contracts/product/v1";
 import type { Product, QuoteBasketResponse, Reservation, Stock } from "@protoloom/contracts/product/v1";
-import {
-  createEndpoint,
-  createEnvReader,
-  createMesh,
-  createStaticResolver,
-  MeshError,
-  readServerConfig,
-  seededRandom,
-  serve,
-  silentLogger,
-  systemClock,
-} from "@protoloom/mesh";
-import type { Client, Implementation, Random, Registrar } from "@protoloom/mesh";
+import { MeshError, seededRandom, systemClock } from "@protoloom/mesh";
+import type { Random } from "@protoloom/mesh";
 import { newId } from "@protoloom/mesh/data";
+import { callError, eventually, observeStreams } from "@protoloom/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
-import { openProductServices } from "./open-service.ts";
-
-/** A service that is called by endpoint registers nowhere. */
-const noRegistrar: Registrar = {
-  register() {
-    throw new Error("nothing is registered here");
-  },
-};
+import { startProducts } from "./test-rig/start-products.ts";
+import type { ProductClients } from "./test-rig/start-products.ts";
 
 const price = { currencyCode: "EUR", units: 2n, nanos: 500_000_000 };
 const { RESERVATION_STATE_HELD: held, RESERVATION_STATE_COMMITTED: committed } = ReservationState;
@@ -34,61 +18,18 @@ describeOnEachEngine("the inventory service", (newPlace) => {
   const resources = new AsyncDisposableStack();
   let leapMs = 0;
   const clock = { ...systemClock, now: () => Date.now() + leapMs };
-  /** Streams of QuoteBasket whose handler has not ended. */
-  let openQuotes = 0;
-  /** Bytes of the answers that the handler of QuoteBasket has given since a test set it to 0. */
-  let bytesGiven = 0;
-  let products: Client<typeof ProductService>;
-  let inventory: Client<typeof InventoryService>;
-
-  /** Counts what the handler of QuoteBasket does. */
-  const observed = (implementation: Implementation): Implementation => ({
-    ...implementation,
-    methods: implementation.methods.map((method) =>
-      method.descriptor.name !== "QuoteBasket"
-        ? method
-        : {
-            ...method,
-            async *handler(requests, context) {
-              openQuotes++;
-              try {
-                for await (const quote of method.handler(requests, context) as AsyncIterable<unknown>) {
-                  bytesGiven += method.encode(quote).length;
-                  yield quote;
-                }
-              } finally {
-                openQuotes--;
-              }
-            },
-          },
-    ),
-  });
+  const quoting = observeStreams(InventoryService.definition.quoteBasket);
+  let products: ProductClients["products"];
+  let inventory: ProductClients["inventory"];
 
   beforeAll(async () => {
     const place = resources.use(newPlace("product"));
-    const services = await openProductServices(place, { logger: silentLogger, resources, name: place.name, clock });
-    const config = readServerConfig(createEnvReader({ MESH_DRAIN_NOTICE_MS: "0" }));
-    const server = resources.use(await serve({ services: services.map(observed), config, logger: silentLogger }));
-    const [host = "", port = ""] = server.address.split(":");
-    const resolver = createStaticResolver({ product: [createEndpoint(host, Number(port))] });
-    const mesh = resources.use(
-      createMesh({ registryUrl: "http://127.0.0.1:1" }, { discovery: { resolver, registrar: noRegistrar } }),
-    );
-    products = mesh.client(ProductService);
-    inventory = mesh.client(InventoryService);
+    ({ products, inventory } = await startProducts(place, resources, { clock, observed: quoting }));
   });
   afterAll(async () => {
     await resources.disposeAsync();
   });
 
-  const errorOf = async (call: Promise<unknown>): Promise<MeshError> => {
-    const error = await call.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (error instanceof MeshError) return error;
-    throw new Error("the call did not fail", { cause: error });
-  };
   const stocked = async (onHand: number, fields: Partial<Product> = {}): Promise<Product> => {
     const product = await products.createProduct({ product: { name: "Thing", price, ...fields } });
     if (onHand > 0) await inventory.adjustStock({ productId: product.id, delta: BigInt(onHand), reason: "delivered" });
@@ -102,13 +43,6 @@ describeOnEachEngine("the inventory service", (newPlace) => {
       holdSeconds,
       requestId,
     });
-  const until = async (condition: () => boolean, withinMs: number): Promise<void> => {
-    const giveUpMs = performance.now() + withinMs;
-    while (!condition()) {
-      if (performance.now() > giveUpMs) throw new Error(`not within ${withinMs} ms: ${String(condition)}`);
-      await systemClock.sleep(2);
-    }
-  };
 
   test("stock is adjusted, reserved, committed and given back, and what is reserved stays", async () => {
     const { id } = await stocked(0);
@@ -128,7 +62,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     const second = await reserve({ [id]: 3 }, 60);
     expect(Number(second.expireTime) - Number(second.createTime)).toBe(60_000);
     expect(await stockOf(id)).toEqual([10, 7, 3]);
-    expect(await errorOf(inventory.adjustStock({ productId: id, delta: -4n, reason: "broken" }))).toMatchObject({
+    expect(await callError(inventory.adjustStock({ productId: id, delta: -4n, reason: "broken" }))).toMatchObject({
       code: 9,
       reason: "STOCK_INSUFFICIENT",
       domain: "product.v1",
@@ -141,12 +75,12 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     expect(await inventory.releaseReservation({ id: second.id })).toEqual({ ...second, state: released });
     expect(await inventory.releaseReservation({ id: second.id })).toEqual({ ...second, state: released });
     expect(await stockOf(id)).toEqual([3, 0, 3]);
-    expect(await errorOf(inventory.releaseReservation({ id: first.id }))).toMatchObject({
+    expect(await callError(inventory.releaseReservation({ id: first.id }))).toMatchObject({
       code: 9,
       reason: "RESERVATION_ENDED",
       info: { state: "committed" },
     });
-    expect(await errorOf(inventory.commitReservation({ id: second.id }))).toMatchObject({
+    expect(await callError(inventory.commitReservation({ id: second.id }))).toMatchObject({
       code: 9,
       reason: "RESERVATION_ENDED",
       info: { state: "released" },
@@ -155,7 +89,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
 
   test("a reservation is all or nothing, and every line that is short is named", async () => {
     const [plenty, little, none] = [await stocked(10), await stocked(2), await stocked(0)];
-    const refused = await errorOf(reserve({ [plenty.id]: 10, [little.id]: 3, [none.id]: 1 }));
+    const refused = await callError(reserve({ [plenty.id]: 10, [little.id]: 3, [none.id]: 1 }));
     expect(refused).toMatchObject({
       code: 9,
       reason: "STOCK_INSUFFICIENT",
@@ -170,7 +104,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
   test("100 lines that are all short are all named", async () => {
     const names = Array.from({ length: 100 }, (_, index) => `Rare ${index}`);
     const ids = await Promise.all(names.map(async (name) => (await stocked(0, { name })).id));
-    const refused = await errorOf(reserve(Object.fromEntries(ids.map((id) => [id, 1_000_000]))));
+    const refused = await callError(reserve(Object.fromEntries(ids.map((id) => [id, 1_000_000]))));
     expect(refused).toMatchObject({ code: 9, reason: "STOCK_INSUFFICIENT", info: { product_ids: ids.join(",") } });
     expect((await reserve({ [(await stocked(1)).id]: 1 })).state).toBe(held);
   });
@@ -185,15 +119,15 @@ describeOnEachEngine("the inventory service", (newPlace) => {
       info: { ids: ids.join(",") },
     });
     for (const id of [gone.id, newId(), "x", "a\0b"]) {
-      expect(await errorOf(inventory.getStock({ productId: id }))).toMatchObject(notFound(id));
-      expect(await errorOf(inventory.adjustStock({ productId: id, delta: 1n, reason: "x" }))).toMatchObject(notFound(id));
-      expect(await errorOf(reserve({ [known.id]: 2, [id]: 1 }))).toMatchObject(notFound(id));
+      expect(await callError(inventory.getStock({ productId: id }))).toMatchObject(notFound(id));
+      expect(await callError(inventory.adjustStock({ productId: id, delta: 1n, reason: "x" }))).toMatchObject(notFound(id));
+      expect(await callError(reserve({ [known.id]: 2, [id]: 1 }))).toMatchObject(notFound(id));
     }
-    expect(await errorOf(reserve({ x: 1, [known.id]: 1, [gone.id]: 1 }))).toMatchObject(notFound("x", gone.id));
+    expect(await callError(reserve({ x: 1, [known.id]: 1, [gone.id]: 1 }))).toMatchObject(notFound("x", gone.id));
     for (const id of [newId(), "x", "a\0b"]) {
       const missing = { code: 5, reason: "RESERVATION_NOT_FOUND", info: { ids: id } };
-      expect(await errorOf(inventory.commitReservation({ id }))).toMatchObject(missing);
-      expect(await errorOf(inventory.releaseReservation({ id }))).toMatchObject(missing);
+      expect(await callError(inventory.commitReservation({ id }))).toMatchObject(missing);
+      expect(await callError(inventory.releaseReservation({ id }))).toMatchObject(missing);
     }
   });
 
@@ -208,14 +142,14 @@ describeOnEachEngine("the inventory service", (newPlace) => {
       inventory.reserveStock({ lines: [{ productId: id, quantity: 0n }] }),
       inventory.reserveStock({ lines: [line], holdSeconds: 86_401 }),
     ]) {
-      expect(await errorOf(call)).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
+      expect(await callError(call)).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
     }
   });
 
   test("a product cannot be deleted while units of it are reserved", async () => {
     const product = await stocked(5);
     const reservation = await reserve({ [product.id]: 2 });
-    expect(await errorOf(products.deleteProduct({ id: product.id }))).toMatchObject({
+    expect(await callError(products.deleteProduct({ id: product.id }))).toMatchObject({
       code: 9,
       reason: "PRODUCT_RESERVED",
       domain: "product.v1",
@@ -245,7 +179,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
       for (const outcome of [one, two]) {
         if (outcome.status === "rejected") expect((outcome.reason as MeshError).reason).toBe("PRODUCT_NOT_FOUND");
       }
-      expect((await errorOf(inventory.getStock({ productId: id }))).reason).toBe("PRODUCT_NOT_FOUND");
+      expect((await callError(inventory.getStock({ productId: id }))).reason).toBe("PRODUCT_NOT_FOUND");
     }
     const { id } = await stocked(0);
     const delta = 5n;
@@ -259,7 +193,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     try {
       leapMs += 59_000;
       expect(await stockOf(one.id)).toEqual([10, 10, 0]);
-      expect((await errorOf(reserve({ [one.id]: 1 }))).reason).toBe("STOCK_INSUFFICIENT");
+      expect((await callError(reserve({ [one.id]: 1 }))).reason).toBe("STOCK_INSUFFICIENT");
       leapMs += 1_100;
       expect(await stockOf(one.id)).toEqual([10, 0, 10]);
       expect(await stockOf(two.id)).toEqual([10, 0, 10]);
@@ -271,7 +205,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
       const next = await reserve({ [one.id]: 10 }, 60);
       expect(await stockOf(one.id)).toEqual([10, 10, 0]);
       expect(counts(await inventory.adjustStock({ productId: two.id, delta: -10n, reason: "sold" }))).toEqual([0, 0, 0]);
-      expect(await errorOf(inventory.commitReservation({ id: reservation.id }))).toMatchObject({
+      expect(await callError(inventory.commitReservation({ id: reservation.id }))).toMatchObject({
         code: 9,
         reason: "RESERVATION_ENDED",
         info: { state: "expired" },
@@ -323,11 +257,11 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     expect(all.slice(-12)).toEqual(made);
     expect((await listed({ state: committed }, 7)).every(({ state }) => state === committed)).toBe(true);
     const { nextPageToken } = await inventory.listReservations({ productId: one.id, pageSize: 1 });
-    expect(await errorOf(inventory.listReservations({ productId: two.id, pageToken: nextPageToken }))).toMatchObject({
+    expect(await callError(inventory.listReservations({ productId: two.id, pageToken: nextPageToken }))).toMatchObject({
       code: 3,
       reason: "PAGE_TOKEN_INVALID",
     });
-    expect((await errorOf(inventory.listReservations({ state: 9 as ReservationState }))).code).toBe(3);
+    expect((await callError(inventory.listReservations({ state: 9 as ReservationState }))).code).toBe(3);
   });
 
   test("64 reservations at once of the last 10 units give exactly 10", async () => {
@@ -360,7 +294,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect(await stockOf(id)).toEqual([10, 2, 8]);
     expect((await inventory.listReservations({ productId: id })).reservations).toEqual([answers[0]]);
-    expect(await errorOf(reserve({ [id]: 3 }, 60, requestId))).toMatchObject({
+    expect(await callError(reserve({ [id]: 3 }, 60, requestId))).toMatchObject({
       code: 6,
       reason: "REQUEST_ID_REUSED",
       domain: "product.v1",
@@ -373,7 +307,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     expect(await inventory.adjustStock(adjustment)).toEqual(await inventory.adjustStock(adjustment));
     expect(await stockOf(id)).toEqual([8, 0, 8]);
     const requestId = newId();
-    expect((await errorOf(reserve({ [id]: 9 }, 0, requestId))).reason).toBe("STOCK_INSUFFICIENT");
+    expect((await callError(reserve({ [id]: 9 }, 0, requestId))).reason).toBe("STOCK_INSUFFICIENT");
     await inventory.adjustStock({ productId: id, delta: 1n, reason: "delivered" });
     const reservation = await reserve({ [id]: 9 }, 0, requestId);
     const end = { id: reservation.id, requestId: newId() };
@@ -422,7 +356,7 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     for (const id of ids) expect(await stockOf(id)).toEqual([976, 0, 976]);
   });
 
-  test("10,000 random operations of 8 clients end with the exact sum", { timeout: 60_000 }, async () => {
+  test("10,000 random operations of 8 clients end with the exact sum", { timeout: 120_000 }, async () => {
     const ids = await Promise.all(
       Array.from({ length: 6 }, async (_, index) => (await stocked(200, { name: `Sum ${index}` })).id),
     );
@@ -550,9 +484,9 @@ describeOnEachEngine("the inventory service", (newPlace) => {
     const more = { productId: "one-more", quantity: 1n };
     expect(await ask([...lines, ...lines.slice(0, 1)])).toBe(100);
     expect(await ask([...lines, { ...more, quantity: 0n }, { ...(lines[3] ?? more), quantity: 0n }, more])).toBe(100);
-    expect(await errorOf(ask([...lines, more]))).toMatchObject({ code: 9, reason: "BASKET_FULL", domain: "product.v1" });
+    expect(await callError(ask([...lines, more]))).toMatchObject({ code: 9, reason: "BASKET_FULL", domain: "product.v1" });
     const dear = await stocked(0, { price: { currencyCode: "JPY", units: 9_007_199_254_740_991n, nanos: 0 } });
-    expect(await errorOf(ask([{ productId: dear.id, quantity: 1_000_000n }]))).toMatchObject({
+    expect(await callError(ask([{ productId: dear.id, quantity: 1_000_000n }]))).toMatchObject({
       code: 11,
       reason: "AMOUNT_TOO_LARGE",
       domain: "product.v1",
@@ -567,7 +501,8 @@ describeOnEachEngine("the inventory service", (newPlace) => {
       const lines = Array.from({ length: 99 }, () => ({ productId: newId(), quantity: 1n }));
       const cancel = new AbortController();
       let sent = 0;
-      bytesGiven = 0;
+      const givenBefore = quoting.byteCount;
+      const bytesGiven = (): number => quoting.byteCount - givenBefore;
       const requests = (function* () {
         for (const line of lines) {
           sent++;
@@ -581,25 +516,25 @@ describeOnEachEngine("the inventory service", (newPlace) => {
       const stream = inventory.quoteBasket(requests, { signal: cancel.signal })[Symbol.asyncIterator]();
       expect((await stream.next()).done).toBe(false);
       // It stands still once the answers fill what HTTP/2 lets through: nothing changes for a second.
-      let [last, sinceMs] = [bytesGiven, performance.now()];
+      let [last, sinceMs] = [bytesGiven(), performance.now()];
       const startedMs = performance.now();
       while (performance.now() - sinceMs < 1_000 || performance.now() - startedMs < 3_000) {
         if (performance.now() - startedMs > 20_000) throw new Error("the handler never stands still");
         await systemClock.sleep(20);
-        if (bytesGiven !== last) [last, sinceMs] = [bytesGiven, performance.now()];
+        if (bytesGiven() !== last) [last, sinceMs] = [bytesGiven(), performance.now()];
       }
       // 64 KiB unsent and a window of HTTP/2 each way, and what the client has read ahead: less than 1 MB on either side.
-      expect(bytesGiven).toBeLessThan(1_000_000);
+      expect(bytesGiven()).toBeLessThan(1_000_000);
       expect(sent * QuoteBasketRequest.encode(lines[0] ?? { productId: id, quantity: 1n }).finish().length).toBeLessThan(
         1_000_000,
       );
-      expect(openQuotes).toBe(1);
+      expect(quoting.openCount).toBe(1);
       cancel.abort();
-      await until(() => openQuotes === 0, 100);
+      await eventually(() => quoting.openCount === 0, { timeoutMs: 100, intervalMs: 2 });
       const readOn = async (): Promise<void> => {
         while ((await stream.next()).done !== true);
       };
-      expect(await errorOf(readOn())).toMatchObject({ code: 1 });
+      expect(await callError(readOn())).toMatchObject({ code: 1 });
     },
   );
 });

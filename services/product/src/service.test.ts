@@ -1,28 +1,11 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { ProductService } from "@protoloom/contracts";
-import {
-  createEndpoint,
-  createEnvReader,
-  createMesh,
-  createStaticResolver,
-  MeshError,
-  readServerConfig,
-  serve,
-  silentLogger,
-} from "@protoloom/mesh";
-import type { Client, Registrar } from "@protoloom/mesh";
 import { newId } from "@protoloom/mesh/data";
 import { BadRequestSchema } from "@protoloom/protos/google/rpc/error_details_pb";
+import { callError } from "@protoloom/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
-import { openProductServices } from "./open-service.ts";
-
-/** A service that is called by endpoint registers nowhere. */
-const noRegistrar: Registrar = {
-  register() {
-    throw new Error("nothing is registered here");
-  },
-};
+import { startProducts } from "./test-rig/start-products.ts";
+import type { ProductClients } from "./test-rig/start-products.ts";
 
 const usd = (units: number, cents = 0): { currencyCode: string; units: bigint; nanos: number } => ({
   currencyCode: "USD",
@@ -32,32 +15,14 @@ const usd = (units: number, cents = 0): { currencyCode: string; units: bigint; n
 
 describeOnEachEngine("the product service", (newPlace) => {
   const resources = new AsyncDisposableStack();
-  let products: Client<typeof ProductService>;
+  let products: ProductClients["products"];
 
   beforeAll(async () => {
-    const place = resources.use(newPlace("product"));
-    const services = await openProductServices(place, { logger: silentLogger, resources, name: place.name });
-    const config = readServerConfig(createEnvReader({ MESH_DRAIN_NOTICE_MS: "0" }));
-    const server = resources.use(await serve({ services, config, logger: silentLogger }));
-    const [host = "", port = ""] = server.address.split(":");
-    const resolver = createStaticResolver({ product: [createEndpoint(host, Number(port))] });
-    const mesh = resources.use(
-      createMesh({ registryUrl: "http://127.0.0.1:1" }, { discovery: { resolver, registrar: noRegistrar } }),
-    );
-    products = mesh.client(ProductService);
+    ({ products } = await startProducts(resources.use(newPlace("product")), resources));
   });
   afterAll(async () => {
     await resources.disposeAsync();
   });
-
-  const errorOf = async (call: Promise<unknown>): Promise<MeshError> => {
-    const error = await call.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (error instanceof MeshError) return error;
-    throw new Error("the call did not fail", { cause: error });
-  };
 
   test("creates, reads, lists, changes and deletes a product", async () => {
     const product = await products.createProduct({
@@ -73,13 +38,13 @@ describeOnEachEngine("the product service", (newPlace) => {
       product: { id: product.id, price: { currencyCode: "JPY", units: 5n, nanos: 0 }, etag: product.etag },
     });
     expect(changed).toMatchObject({ name: "Lamp", price: { currencyCode: "JPY", units: 5n, nanos: 0 } });
-    expect(await errorOf(products.deleteProduct({ id: product.id, etag: product.etag }))).toMatchObject({
+    expect(await callError(products.deleteProduct({ id: product.id, etag: product.etag }))).toMatchObject({
       code: 10,
       reason: "ETAG_MISMATCH",
       domain: "product.v1",
     });
     await products.deleteProduct({ id: product.id, etag: changed.etag });
-    expect(await errorOf(products.getProduct({ id: product.id }))).toMatchObject({
+    expect(await callError(products.getProduct({ id: product.id }))).toMatchObject({
       code: 5,
       reason: "PRODUCT_NOT_FOUND",
       info: { ids: product.id },
@@ -92,7 +57,7 @@ describeOnEachEngine("the product service", (newPlace) => {
     ["a fraction of a yen", { currencyCode: "JPY", units: 1n, nanos: 10_000_000 }],
     ["more than 2^53 - 1 minor units", { currencyCode: "USD", units: 9_223_372_036_854_775_807n, nanos: 0 }],
   ])("%s is no price", async (_, price) => {
-    expect(await errorOf(products.createProduct({ product: { name: "Lamp", price } }))).toMatchObject({
+    expect(await callError(products.createProduct({ product: { name: "Lamp", price } }))).toMatchObject({
       code: 3,
       reason: "PRICE_INVALID",
       domain: "product.v1",
@@ -105,7 +70,7 @@ describeOnEachEngine("the product service", (newPlace) => {
       { currencyCode: "usd", units: 1n, nanos: 0 },
       { currencyCode: "USD", units: -1n, nanos: 0 },
     ]) {
-      const refused = await errorOf(products.createProduct({ product: { name: "Lamp", price } }));
+      const refused = await callError(products.createProduct({ product: { name: "Lamp", price } }));
       expect(refused).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
       expect(refused.detail).toContain("product.price");
     }
@@ -122,7 +87,7 @@ describeOnEachEngine("the product service", (newPlace) => {
       ["product.name", "product.price"],
     ],
   ])("a create with %s names each field that is wrong", async (_, request, fields) => {
-    const refused = await errorOf(products.createProduct(request));
+    const refused = await callError(products.createProduct(request));
     expect(refused).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
     const violations = refused.details.flatMap(({ typeName, value }) =>
       typeName === BadRequestSchema.typeName ? fromBinary(BadRequestSchema, value).fieldViolations : [],
@@ -140,11 +105,11 @@ describeOnEachEngine("the product service", (newPlace) => {
       ["name", "product.name"],
       ["price", "product.price"],
     ] as const) {
-      const refused = await errorOf(products.updateProduct({ product: { id }, updateMask: [path] }));
+      const refused = await callError(products.updateProduct({ product: { id }, updateMask: [path] }));
       expect(refused).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
       expect(refused.detail).toContain(field);
     }
-    expect(await errorOf(products.updateProduct({ product: { id }, updateMask: ["price.units"] }))).toMatchObject({
+    expect(await callError(products.updateProduct({ product: { id }, updateMask: ["price.units"] }))).toMatchObject({
       code: 3,
       reason: "UPDATE_MASK_INVALID",
       info: { paths: "price.units" },
@@ -162,16 +127,16 @@ describeOnEachEngine("the product service", (newPlace) => {
     await products.createProduct({ product: { name: "Pen in dollars", category: "pens", price: usd(2) } });
     const { products: found } = await products.listProducts({ category: "pens", minPrice: eur(0), orderBy: "price desc" });
     expect(found.map(({ name }) => name)).toEqual(["Pen 3", "Pen 2", "Pen 1"]);
-    expect(await errorOf(products.listProducts({ orderBy: "price" }))).toMatchObject({
+    expect(await callError(products.listProducts({ orderBy: "price" }))).toMatchObject({
       code: 3,
       reason: "ORDER_BY_INVALID",
       domain: "product.v1",
     });
-    expect(await errorOf(products.listProducts({ minPrice: eur(1), maxPrice: usd(2) }))).toMatchObject({
+    expect(await callError(products.listProducts({ minPrice: eur(1), maxPrice: usd(2) }))).toMatchObject({
       code: 3,
       reason: "CONTRACT_VIOLATED",
     });
-    expect(await errorOf(products.listProducts({ minPrice: { units: 1n } }))).toMatchObject({
+    expect(await callError(products.listProducts({ minPrice: { units: 1n } }))).toMatchObject({
       code: 3,
       reason: "PRICE_INVALID",
       info: { field: "min_price" },
@@ -184,7 +149,7 @@ describeOnEachEngine("the product service", (newPlace) => {
       nextPageToken: "",
     });
     for (const request of [{ text: "a\0b" }, { category: "a\0b" }]) {
-      expect(await errorOf(products.listProducts(request))).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
+      expect(await callError(products.listProducts(request))).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
     }
   });
 
@@ -193,10 +158,12 @@ describeOnEachEngine("the product service", (newPlace) => {
     const answers = await Promise.all(Array.from({ length: 200 }, async () => await products.createProduct(request)));
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect((await products.listProducts({ category: "parallel" })).products).toEqual([answers[0]]);
-    expect(await errorOf(products.createProduct({ ...request, product: { ...request.product, price: usd(2) } }))).toMatchObject({
-      code: 6,
-      reason: "REQUEST_ID_REUSED",
-      domain: "product.v1",
-    });
+    expect(await callError(products.createProduct({ ...request, product: { ...request.product, price: usd(2) } }))).toMatchObject(
+      {
+        code: 6,
+        reason: "REQUEST_ID_REUSED",
+        domain: "product.v1",
+      },
+    );
   });
 });

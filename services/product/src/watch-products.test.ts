@@ -1,7 +1,7 @@
+import { ProductService } from "@protoloom/contracts";
 import type { Product, WatchProductsResponse } from "@protoloom/contracts/product/v1";
 import { resumeWatch } from "@protoloom/mesh";
-import type { Implementation } from "@protoloom/mesh";
-import { eventually } from "@protoloom/testing";
+import { eventually, observeStreams } from "@protoloom/testing";
 import { expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
 import { startProducts } from "./test-rig/start-products.ts";
@@ -15,34 +15,6 @@ const euro = (units: number): { currencyCode: string; units: bigint; nanos: numb
 /** What a message tells, in short. */
 function told({ change }: WatchProductsResponse): string {
   return change !== undefined && "name" in change.value ? `${change.$case} ${change.value.name}` : (change?.$case ?? "unknown");
-}
-
-/** Counts what the handler of WatchProducts has given out, and notes when its `finally` has run. */
-function watched(): { wrap(service: Implementation): Implementation; given: number; endedAtMs: number } {
-  const seen = {
-    given: 0,
-    endedAtMs: Number.POSITIVE_INFINITY,
-    wrap: (service: Implementation): Implementation => ({
-      ...service,
-      methods: service.methods.map((method) => {
-        if (!method.path.endsWith("/WatchProducts")) return method;
-        return {
-          ...method,
-          async *handler(...call: Parameters<typeof method.handler>) {
-            try {
-              for await (const message of method.handler(...call) as AsyncIterable<unknown>) {
-                seen.given += 1;
-                yield message;
-              }
-            } finally {
-              seen.endedAtMs = performance.now();
-            }
-          },
-        };
-      }),
-    }),
-  };
-  return seen;
 }
 
 describeOnEachEngine("WatchProducts and ImportProducts", (newPlace) => {
@@ -118,8 +90,8 @@ describeOnEachEngine("WatchProducts and ImportProducts", (newPlace) => {
     { timeout: 60_000 },
     async () => {
       await using resources = new AsyncDisposableStack();
-      const handler = watched();
-      const { products } = await startProducts(resources.use(newPlace("product")), resources, handler.wrap);
+      const watches = observeStreams(ProductService.definition.watchProducts);
+      const { products } = await startProducts(resources.use(newPlace("product")), resources, { observed: watches });
       const count = 2_000;
       const description = "d".repeat(5_000);
       await products.importProducts(
@@ -130,22 +102,22 @@ describeOnEachEngine("WatchProducts and ImportProducts", (newPlace) => {
       const watching = products.watchProducts({}, { signal: leaving.signal })[Symbol.asyncIterator]();
       await watching.next();
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      const givenAtOnce = handler.given;
+      const givenAtOnce = watches.messageCount;
       // What the windows of the stream and its buffers hold, about 5 kB a message: far from the 10 MB of all of them.
       expect(givenAtOnce).toBeLessThan(count / 4);
       for (let second = 0; second < 9; second++) {
         await products.createProduct({ product: { name: `Meanwhile ${second}`, price: euro(1) } });
         await new Promise((resolve) => setTimeout(resolve, 1_000));
       }
-      expect(handler.given).toBe(givenAtOnce);
+      expect(watches.messageCount).toBe(givenAtOnce);
       for (let read = 1; read < count; read++) await watching.next();
       const rest: string[] = [];
       for (let index = 0; index < 10; index++) rest.push(told((await watching.next()).value as WatchProductsResponse));
       expect(rest).toEqual(["snapshotEnd", ...Array.from({ length: 9 }, (_, second) => `created Meanwhile ${second}`)]);
       const leftAtMs = performance.now();
       leaving.abort();
-      await eventually(() => handler.endedAtMs < Number.POSITIVE_INFINITY, { timeoutMs: 1_000, intervalMs: 5 });
-      expect(handler.endedAtMs - leftAtMs).toBeLessThan(100);
+      const endedAtMs = await eventually(() => watches.endedAtMs, { timeoutMs: 1_000, intervalMs: 5 });
+      expect(endedAtMs - leftAtMs).toBeLessThan(100);
     },
   );
 });

@@ -1,7 +1,8 @@
 import type { User } from "@protoloom/contracts/user/v1";
+import { callError } from "@protoloom/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
-import { errorOf, startUsers } from "./test-rig/start-users.ts";
+import { startUsers } from "./test-rig/start-users.ts";
 import type { Users } from "./test-rig/start-users.ts";
 
 interface Row {
@@ -156,6 +157,6 @@ describeOnEachEngine("ImportUsers", (newPlace) => {
       yield { user: { name: "Late", email: "late@example.org" } };
       await new Promise(() => {});
     };
-    expect(await errorOf(users.importUsers(endless(), { timeoutMs: 100 }))).toMatchObject({ code: 4 });
+    expect(await callError(users.importUsers(endless(), { timeoutMs: 100 }))).toMatchObject({ code: 4 });
   });
 });

@@ -1,10 +1,11 @@
 import { newId } from "@protoloom/mesh/data";
 import type { MeshError } from "@protoloom/mesh";
+import { callError } from "@protoloom/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
 import { describeWith } from "../../../tools/parts.ts";
 import { startPostgres } from "../../../tools/postgres.ts";
-import { errorOf, startUsers } from "./test-rig/start-users.ts";
+import { startUsers } from "./test-rig/start-users.ts";
 import type { Users } from "./test-rig/start-users.ts";
 
 describeWith(["postgres"], "the user service without its database", () => {
@@ -22,7 +23,7 @@ describeWith(["postgres"], "the user service without its database", () => {
         (thrown: MeshError) => thrown,
       );
     expect(error).toMatchObject(away);
-    expect(await errorOf(users.createUser({ user: { name: "Grace", email: "grace@example.org" } }))).toMatchObject(away);
+    expect(await callError(users.createUser({ user: { name: "Grace", email: "grace@example.org" } }))).toMatchObject(away);
     await database.restart();
     expect((await users.createUser({ user: { name: "Grace", email: "grace@example.org" } })).name).toBe("Grace");
   });
@@ -50,7 +51,7 @@ describeOnEachEngine("the user service", (newPlace) => {
     expect(changed).toMatchObject({ name: "Ada Lovelace", email: "ada@example.org", createTime: user.createTime });
     expect(changed.etag).not.toBe(user.etag);
     await users.deleteUser({ id: user.id, etag: changed.etag });
-    expect(await errorOf(users.deleteUser({ id: user.id }))).toMatchObject({
+    expect(await callError(users.deleteUser({ id: user.id }))).toMatchObject({
       code: 5,
       reason: "USER_NOT_FOUND",
       domain: "user.v1",
@@ -58,19 +59,19 @@ describeOnEachEngine("the user service", (newPlace) => {
   });
 
   test("a wrong e-mail address is refused, and the field named", async () => {
-    const error = await errorOf(users.createUser({ user: { name: "Ada", email: "no address" } }));
+    const error = await callError(users.createUser({ user: { name: "Ada", email: "no address" } }));
     expect(error).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
     expect(error.detail).toContain("user.email");
   });
 
   test("what a create lacks is named, and what the server makes is ignored", async () => {
     for (const user of [{}, { name: "", email: "" }]) {
-      const error = await errorOf(users.createUser({ user }));
+      const error = await callError(users.createUser({ user }));
       expect(error).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
       expect(error.detail).toBe("user.name: name is required; user.email: email is required");
     }
-    expect(await errorOf(users.createUser({}))).toMatchObject({ code: 3, detail: "user: value is required" });
-    expect((await errorOf(users.createUser({ user: { name: "Ada" } }))).detail).toBe("user.email: email is required");
+    expect(await callError(users.createUser({}))).toMatchObject({ code: 3, detail: "user: value is required" });
+    expect((await callError(users.createUser({ user: { name: "Ada" } }))).detail).toBe("user.email: email is required");
     const sent = { id: newId(), name: "Made", email: "made@example.org", createTime: new Date(0), etag: "mine" };
     const made = await users.createUser({ user: sent });
     expect(made).not.toMatchObject({ id: sent.id });
@@ -81,15 +82,15 @@ describeOnEachEngine("the user service", (newPlace) => {
   test("an e-mail address that is taken is refused in any case, on create and on update", async () => {
     await users.createUser({ user: { name: "Grace", email: "Grace@example.org" } });
     const taken = { code: 6, reason: "EMAIL_TAKEN", domain: "user.v1" };
-    expect(await errorOf(users.createUser({ user: { name: "G", email: "grace@EXAMPLE.org" } }))).toMatchObject(taken);
+    expect(await callError(users.createUser({ user: { name: "G", email: "grace@EXAMPLE.org" } }))).toMatchObject(taken);
     const other = await users.createUser({ user: { name: "G", email: "g@example.org" } });
-    expect(await errorOf(users.updateUser({ user: { id: other.id, email: "GRACE@example.org" } }))).toMatchObject(taken);
+    expect(await callError(users.updateUser({ user: { id: other.id, email: "GRACE@example.org" } }))).toMatchObject(taken);
   });
 
   test("a name is kept in NFC, and refused where that makes it too long", async () => {
     const user = await users.createUser({ user: { name: "  A\u0308da ", email: "nfc@example.org" } });
     expect(user.name).toBe("  Äda ");
-    const long = await errorOf(users.createUser({ user: { name: "\u0958".repeat(200), email: "long@example.org" } }));
+    const long = await callError(users.createUser({ user: { name: "\u0958".repeat(200), email: "long@example.org" } }));
     expect(long).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
     expect(long.detail).toContain("user.name");
   });
@@ -98,8 +99,8 @@ describeOnEachEngine("the user service", (newPlace) => {
     const user = await users.createUser({ user: { name: "Etag", email: "etag@example.org" } });
     await users.updateUser({ user: { id: user.id, name: "changed" } });
     const stale = { code: 10, reason: "ETAG_MISMATCH", domain: "user.v1" };
-    expect(await errorOf(users.updateUser({ user: { id: user.id, name: "again", etag: user.etag } }))).toMatchObject(stale);
-    expect(await errorOf(users.deleteUser({ id: user.id, etag: user.etag }))).toMatchObject(stale);
+    expect(await callError(users.updateUser({ user: { id: user.id, name: "again", etag: user.etag } }))).toMatchObject(stale);
+    expect(await callError(users.deleteUser({ id: user.id, etag: user.etag }))).toMatchObject(stale);
   });
 
   test("an update mask says what changes", async () => {
@@ -121,12 +122,12 @@ describeOnEachEngine("the user service", (newPlace) => {
     ).toMatchObject({ name: "New" });
     const current = await users.getUser({ id });
     expect(await users.updateUser({ user: { id } })).toEqual(current);
-    const unknown = await errorOf(users.updateUser({ user: sent, updateMask: ["name", "nickname"] }));
+    const unknown = await callError(users.updateUser({ user: sent, updateMask: ["name", "nickname"] }));
     expect(unknown).toMatchObject({ code: 3, reason: "UPDATE_MASK_INVALID", domain: "user.v1", info: { paths: "nickname" } });
-    const cleared = await errorOf(users.updateUser({ user: { id }, updateMask: ["name"] }));
+    const cleared = await callError(users.updateUser({ user: { id }, updateMask: ["name"] }));
     expect(cleared).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
     expect(cleared.detail).toContain("user.name");
-    expect(await errorOf(users.updateUser({ user: { id, email: "x@example.org" }, updateMask: ["*"] }))).toMatchObject({
+    expect(await callError(users.updateUser({ user: { id, email: "x@example.org" }, updateMask: ["*"] }))).toMatchObject({
       code: 3,
     });
     expect(await users.getUser({ id })).toEqual(current);
@@ -134,13 +135,13 @@ describeOnEachEngine("the user service", (newPlace) => {
 
   test("an unknown id is not found, and a batch names every unknown one", async () => {
     for (const id of [newId(), "no-uuid", "Ü", "a\0b"]) {
-      expect(await errorOf(users.getUser({ id }))).toMatchObject({ code: 5, reason: "USER_NOT_FOUND", info: { ids: id } });
+      expect(await callError(users.getUser({ id }))).toMatchObject({ code: 5, reason: "USER_NOT_FOUND", info: { ids: id } });
     }
     const unknown = Array.from({ length: 100 }, () => newId());
-    const error = await errorOf(users.batchGetUsers({ ids: unknown }));
+    const error = await callError(users.batchGetUsers({ ids: unknown }));
     expect(error).toMatchObject({ code: 5, reason: "USER_NOT_FOUND", info: { ids: unknown.join(",") } });
     const few = unknown.slice(0, 3);
-    expect((await errorOf(users.batchGetUsers({ ids: few }))).detail).toContain(few.join(", "));
+    expect((await callError(users.batchGetUsers({ ids: few }))).detail).toContain(few.join(", "));
   });
 
   test("a list is read page by page, and wrong tokens and orders are refused", async () => {
@@ -160,14 +161,18 @@ describeOnEachEngine("the user service", (newPlace) => {
       { pageToken: nextPageToken, orderBy: "name" },
       { pageToken: `${nextPageToken}A` },
     ]) {
-      expect(await errorOf(users.listUsers(request))).toMatchObject({ code: 3, reason: "PAGE_TOKEN_INVALID", domain: "user.v1" });
+      expect(await callError(users.listUsers(request))).toMatchObject({
+        code: 3,
+        reason: "PAGE_TOKEN_INVALID",
+        domain: "user.v1",
+      });
     }
-    expect(await errorOf(users.listUsers({ orderBy: "password" }))).toMatchObject({
+    expect(await callError(users.listUsers({ orderBy: "password" }))).toMatchObject({
       code: 3,
       reason: "ORDER_BY_INVALID",
       domain: "user.v1",
     });
-    expect(await errorOf(users.listUsers({ pageSize: -1 }))).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
+    expect(await callError(users.listUsers({ pageSize: -1 }))).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
   });
 
   test("the longest names page too", async () => {
@@ -184,7 +189,7 @@ describeOnEachEngine("the user service", (newPlace) => {
     await users.updateUser({ user: { id: user.id, name: "changed since" } });
     expect(await users.createUser(request)).toEqual(user);
     const reused = { code: 6, reason: "REQUEST_ID_REUSED", domain: "user.v1" };
-    expect(await errorOf(users.createUser({ ...request, user: { name: "Other", email: "once@example.org" } }))).toMatchObject(
+    expect(await callError(users.createUser({ ...request, user: { name: "Other", email: "once@example.org" } }))).toMatchObject(
       reused,
     );
     const deletion = { id: user.id, requestId: newId() };
@@ -195,7 +200,7 @@ describeOnEachEngine("the user service", (newPlace) => {
   test("a call that failed keeps nothing under its request id", async () => {
     const blocker = await users.createUser({ user: { name: "Blocker", email: "blocked@example.org" } });
     const request = { user: { name: "Blocked", email: "blocked@example.org" }, requestId: newId() };
-    expect(await errorOf(users.createUser(request))).toMatchObject({ reason: "EMAIL_TAKEN" });
+    expect(await callError(users.createUser(request))).toMatchObject({ reason: "EMAIL_TAKEN" });
     await users.deleteUser({ id: blocker.id });
     expect(await users.createUser(request)).toMatchObject({ name: "Blocked" });
   });

@@ -1,13 +1,13 @@
 import { createServer, connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { UserService } from "@protoloom/contracts";
 import type { User, WatchUsersResponse } from "@protoloom/contracts/user/v1";
 import { resumeWatch, seededRandom } from "@protoloom/mesh";
-import type { Implementation } from "@protoloom/mesh";
 import { fromEtag } from "@protoloom/mesh/data";
-import { eventually } from "@protoloom/testing";
+import { callError, connectTo, eventually, observeStreams } from "@protoloom/testing";
 import { expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../tools/databases.ts";
-import { connectUsers, errorOf, startUsers, startUserServer } from "./test-rig/start-users.ts";
+import { serveUsers, startUsers } from "./test-rig/start-users.ts";
 import type { Users } from "./test-rig/start-users.ts";
 
 /** What a message tells, in short. */
@@ -134,34 +134,6 @@ async function allVersions(users: Users): Promise<ReadonlyMap<string, number>> {
   return new Map(all.map(({ id, etag }) => [id, fromEtag(id, etag) ?? 0]));
 }
 
-/** Counts what the handler of WatchUsers has given out, and when its `finally` has run. */
-function watched(): { wrap(service: Implementation): Implementation; given: number; endedAtMs: number | undefined } {
-  const seen = {
-    given: 0,
-    endedAtMs: undefined as number | undefined,
-    wrap: (service: Implementation): Implementation => ({
-      ...service,
-      methods: service.methods.map((method) => {
-        if (!method.path.endsWith("/WatchUsers")) return method;
-        return {
-          ...method,
-          async *handler(...call: Parameters<typeof method.handler>) {
-            try {
-              for await (const message of method.handler(...call) as AsyncIterable<unknown>) {
-                seen.given += 1;
-                yield message;
-              }
-            } finally {
-              seen.endedAtMs = performance.now();
-            }
-          },
-        };
-      }),
-    }),
-  };
-  return seen;
-}
-
 describeOnEachEngine("WatchUsers", (newPlace) => {
   test("gives a snapshot, its end, then each change, and resumes behind any of them", async () => {
     await using resources = new AsyncDisposableStack();
@@ -177,7 +149,7 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
 
     const changed = await users.updateUser({ user: { id: ada.id, name: "Ada L." } });
     await users.updateUser({ user: { id: ada.id } });
-    await errorOf(users.createUser({ user: { name: "Bob", email: "bob@example.org" } }));
+    await callError(users.createUser({ user: { name: "Bob", email: "bob@example.org" } }));
     await users.deleteUser({ id: ada.id });
     await users.createUser({ user: { name: "Eve", email: "eve@example.org" } });
     const changes = [await next(), await next(), await next()];
@@ -208,7 +180,7 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
     const others = await startUsers(resources.use(newPlace("user")), resources);
     const foreign = (await readUntil(others.watchUsers({}), "snapshotEnd")).at(-1)?.resumeToken ?? "";
     const errorWith = async (resumeToken: string): Promise<unknown> =>
-      await errorOf(readUntil(users.watchUsers({ resumeToken }), "never"));
+      await callError(readUntil(users.watchUsers({ resumeToken }), "never"));
     expect(await errorWith(foreign)).toMatchObject({ code: 11, reason: "RESUME_TOKEN_EXPIRED", domain: "user.v1" });
     expect(await errorWith("garbage")).toMatchObject({ code: 3, reason: "RESUME_TOKEN_INVALID", domain: "user.v1" });
     expect(await errorWith("x".repeat(257))).toMatchObject({ code: 3, reason: "CONTRACT_VIOLATED" });
@@ -219,10 +191,10 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
     { timeout: 120_000 },
     async () => {
       await using resources = new AsyncDisposableStack();
-      const server = await startUserServer(resources.use(newPlace("user")), resources);
-      const users = connectUsers([server.address], resources);
+      const server = await serveUsers(resources.use(newPlace("user")), resources);
+      const users = server.mesh.client(UserService);
       const relay = await startRelay(server.address, resources);
-      const watching = connectUsers([relay.address], resources);
+      const watching = resources.use(connectTo({ user: [relay.address] })).client(UserService);
       const count = 4_000;
       const replica = new Replica();
       let cuts = 0;
@@ -287,9 +259,9 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
     { timeout: 60_000 },
     async () => {
       await using resources = new AsyncDisposableStack();
-      const handler = watched();
-      const server = await startUserServer(resources.use(newPlace("user")), resources, handler.wrap);
-      const users = connectUsers([server.address], resources);
+      const watches = observeStreams(UserService.definition.watchUsers);
+      const server = await serveUsers(resources.use(newPlace("user")), resources, { observed: watches });
+      const users = server.mesh.client(UserService);
       const rows = 10_000;
       await users.importUsers(
         Array.from({ length: rows }, (_, index) => ({ user: { name: "n".repeat(200), email: `slow-${index}@example.org` } })),
@@ -301,7 +273,7 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
       const given: number[] = [];
       for (let tenth = 0; tenth < 30; tenth++) {
         await new Promise((resolve) => setTimeout(resolve, 100));
-        given.push(handler.given);
+        given.push(watches.messageCount);
       }
       // About 300 bytes a message: no more than the windows of the stream hold, and it does not grow.
       expect(given.at(-1)).toBeLessThan(rows / 2);
@@ -312,34 +284,34 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
       for (; read < rows / 4; read++) await watching.next();
       const leftAtMs = performance.now();
       leaving.abort();
-      await eventually(() => handler.endedAtMs !== undefined, { timeoutMs: 1_000, intervalMs: 5 });
-      expect((handler.endedAtMs ?? Infinity) - leftAtMs).toBeLessThan(100);
+      const endedAtMs = await eventually(() => watches.endedAtMs, { timeoutMs: 1_000, intervalMs: 5 });
+      expect(endedAtMs - leftAtMs).toBeLessThan(100);
     },
   );
 
   test("cancelling a watch that waits for changes ends the handler within 100 ms", async () => {
     await using resources = new AsyncDisposableStack();
-    const handler = watched();
-    const server = await startUserServer(resources.use(newPlace("user")), resources, handler.wrap);
-    const users = connectUsers([server.address], resources);
+    const watches = observeStreams(UserService.definition.watchUsers);
+    const server = await serveUsers(resources.use(newPlace("user")), resources, { observed: watches });
+    const users = server.mesh.client(UserService);
     const leaving = new AbortController();
     const watching = users.watchUsers({}, { signal: leaving.signal })[Symbol.asyncIterator]();
     expect(told((await watching.next()).value as WatchUsersResponse)).toBe("snapshotEnd");
-    const failed = errorOf(watching.next());
+    const failed = callError(watching.next());
     const leftAtMs = performance.now();
     leaving.abort();
     expect(await failed).toMatchObject({ code: 1 });
-    await eventually(() => handler.endedAtMs !== undefined, { timeoutMs: 1_000, intervalMs: 5 });
-    expect((handler.endedAtMs ?? Infinity) - leftAtMs).toBeLessThan(100);
+    const endedAtMs = await eventually(() => watches.endedAtMs, { timeoutMs: 1_000, intervalMs: 5 });
+    expect(endedAtMs - leftAtMs).toBeLessThan(100);
   });
 
   test("a drain ends it with UNAVAILABLE", async () => {
     await using resources = new AsyncDisposableStack();
-    const server = await startUserServer(resources.use(newPlace("user")), resources);
-    const users = connectUsers([server.address], resources);
+    const server = await serveUsers(resources.use(newPlace("user")), resources);
+    const users = server.mesh.client(UserService);
     const watching = users.watchUsers({})[Symbol.asyncIterator]();
     expect(told((await watching.next()).value as WatchUsersResponse)).toBe("snapshotEnd");
-    const failed = errorOf(watching.next());
+    const failed = callError(watching.next());
     await server.drain();
     expect(await failed).toMatchObject({ code: 14, reason: "DRAINING" });
   });
@@ -349,10 +321,10 @@ describeOnEachEngine("WatchUsers", (newPlace) => {
   test("a watcher of a drained instance goes on at the other, and loses nothing", { timeout: 30_000 }, async () => {
     await using resources = new AsyncDisposableStack();
     const place = resources.use(newPlace("user"));
-    const first = await startUserServer(place, resources);
-    const second = await startUserServer(place, resources);
-    const watching = connectUsers([first.address, second.address], resources);
-    const users = connectUsers([second.address], resources);
+    const first = await serveUsers(place, resources);
+    const second = await serveUsers(place, resources);
+    const watching = resources.use(connectTo({ user: [first.address, second.address] })).client(UserService);
+    const users = second.mesh.client(UserService);
     const replica = new Replica();
     let written: Promise<void> | undefined;
     const steps = resumeWatch({

@@ -1,8 +1,8 @@
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { eventually } from "@protoloom/testing";
-import type { Endpoint, Logger } from "@protoloom/mesh";
-import { silentLogger } from "@protoloom/mesh";
+import { createLogRecorder, eventually } from "@protoloom/testing";
+import type { LogRecorder, RecordedLine } from "@protoloom/testing";
+import type { Endpoint } from "@protoloom/mesh";
 import { describe, expect, test } from "vitest";
 import { createTestContract, serviceOf, testContract, testMethod } from "../../test/contract.ts";
 import { implementEcho, send, startRig, startUpstream, toEndpoint } from "../../test/rig.ts";
@@ -17,16 +17,7 @@ const withMethod = (path: string, service?: string): ReturnType<typeof createTes
     methods: [testMethod("Added", "Path", "Echo", { get: path })],
   });
 
-/** A logger that keeps its warnings. */
-function createRecorder(): { readonly logger: Logger; readonly warnings: Record<string, unknown>[] } {
-  const warnings: Record<string, unknown>[] = [];
-  const logger: Logger = {
-    ...silentLogger,
-    warn: (fields) => warnings.push(fields as Record<string, unknown>),
-    child: () => logger,
-  };
-  return { logger, warnings };
-}
+const warningsOf = (lines: LogRecorder["lines"]): readonly RecordedLine[] => lines.filter(({ level }) => level === "warn");
 
 async function statusOf(port: number, path: string): Promise<number> {
   return (await send(port, { path })).status;
@@ -71,10 +62,10 @@ describe("a catalogue", () => {
     await new Promise((resolve) => broken.once("listening", resolve));
     const dead: Endpoint = toEndpoint(`127.0.0.1:${(broken.address() as AddressInfo).port}`);
     const { server, endpoint } = await startUpstream(implementEcho(serviceOf(testContract)));
-    const { logger, warnings } = createRecorder();
+    const { logger, lines } = createLogRecorder();
     await using rig = await startRig({ edgetest: [dead, endpoint] }, { ...settings, logger });
     await eventually(async () => expect((await send(rig.port, { path: "/readyz" })).body).toContain("edgetest.v1.EchoService"));
-    expect(warnings.length).toBeGreaterThan(0);
+    expect(warningsOf(lines).length).toBeGreaterThan(0);
     broken.close();
     await server.drain();
   });
@@ -91,12 +82,14 @@ describe("a catalogue", () => {
       methods: [testMethod("Steal", "Path", "Echo", { get: "/paths/{name}", additionalBindings: [{ get: "/own/{id}" }] })],
     });
     const thief = await startUpstream(implementEcho(serviceOf(contract, "OtherService")));
-    const { logger, warnings } = createRecorder();
+    const { logger, lines } = createLogRecorder();
     await using rig = await startRig({ zzz: [incumbent.endpoint] }, { ...settings, logger });
     rig.resolver.set("aaa", [thief.endpoint]);
     await eventually(async () => expect(await statusOf(rig.port, "/own/x")).toBe(200));
     expect((await send(rig.port, { path: "/paths/x" })).body).toContain('"rpc":"GetPath"');
-    expect(warnings).toEqual([expect.objectContaining({ rule: "GET /paths/*", why: "zzz holds the route, aaa claims it too" })]);
+    expect(warningsOf(lines)).toEqual([
+      expect.objectContaining({ rule: "GET /paths/*", why: "zzz holds the route, aaa claims it too" }),
+    ]);
     await Promise.all([incumbent.server.drain(), thief.server.drain()]);
   });
 
@@ -118,11 +111,11 @@ describe("a catalogue", () => {
       ],
     });
     const { server, endpoint } = await startUpstream(implementEcho(serviceOf(contract)));
-    const { logger, warnings } = createRecorder();
+    const { logger, lines } = createLogRecorder();
     await using rig = await startRig({ edgetest: [endpoint] }, { ...settings, logger });
     expect(await statusOf(rig.port, "/even/x")).toBe(200);
     expect(await statusOf(rig.port, "/odd/x")).toBe(404);
-    expect(warnings).toHaveLength(2);
+    expect(warningsOf(lines)).toHaveLength(2);
     await server.drain();
   });
 

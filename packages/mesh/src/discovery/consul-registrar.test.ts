@@ -3,9 +3,9 @@ import { createServer } from "node:http";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { eventually } from "@protoloom/testing";
+import { createLogRecorder, eventually } from "@protoloom/testing";
+import type { RecordedLine } from "@protoloom/testing";
 import { describe, expect, test } from "vitest";
-import type { Logger } from "../base/logger.ts";
 import { createConsulClient } from "../consul/consul-client.ts";
 import type { ConsulRegistrar } from "./consul-registrar.ts";
 import { createConsulRegistrar } from "./consul-registrar.ts";
@@ -92,12 +92,12 @@ interface Rig extends AsyncDisposable {
   readonly registrar: ConsulRegistrar;
   /** `METHOD url`, in the order of arrival. */
   readonly requests: readonly string[];
-  readonly lines: readonly { readonly level: string; readonly message: string }[];
+  readonly lines: readonly RecordedLine[];
 }
 
 async function startRig(answer: RequestListener, options: { readonly beatMs?: number } = {}): Promise<Rig> {
   const requests: string[] = [];
-  const lines: { level: string; message: string }[] = [];
+  const { logger, lines } = createLogRecorder();
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
     request.resume();
@@ -105,11 +105,6 @@ async function startRig(answer: RequestListener, options: { readonly beatMs?: nu
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const consul = createConsulClient({ address: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-  const at =
-    (level: string) =>
-    (_: object, message: string): void =>
-      void lines.push({ level, message });
-  const logger: Logger = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), child: () => logger };
   const registrar = createConsulRegistrar({ consul, logger, ...options });
   return {
     registrar,

@@ -5,10 +5,9 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { eventually, startConsulAgent } from "@protoloom/testing";
+import { createLogRecorder, eventually, startConsulAgent } from "@protoloom/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWith, part } from "../../../../tools/parts.ts";
-import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import { silentMeter } from "../base/meter.ts";
 import { createConsulClient } from "../consul/consul-client.ts";
@@ -121,12 +120,13 @@ function contract(start: () => Promise<TestRegistry>): void {
     });
 
     test("that others may not call is logged once", async () => {
-      const lines: string[] = [];
-      const registrar = createConsulRegistrar({ consul, logger: lineLogger(lines), beatMs: 50 });
+      const { logger, lines } = createLogRecorder();
+      const registrar = createConsulRegistrar({ consul, logger, beatMs: 50 });
       await using registration = registrar.register(instance("maintained"));
       await registration.ready();
       await fetch(`${registry.address}/v1/agent/service/maintenance/${registration.id}?enable=true`, { method: "PUT" });
-      const complaints = (): number => lines.filter((line) => line.includes("does not list this instance as passing")).length;
+      const complaints = (): number =>
+        lines.filter(({ message }) => message.includes("does not list this instance as passing")).length;
       await eventually(() => complaints() === 1);
       // It still knows us: what goes elsewhere is believed.
       expect(await registrar.standing(AbortSignal.timeout(1_000))).toBe("known");
@@ -221,8 +221,8 @@ function contract(start: () => Promise<TestRegistry>): void {
       "and comes back empty has all registered again within 5 s, while no set is emptied and no service removed",
       { timeout: 60_000 },
       async () => {
-        const lines: string[] = [];
-        await using owner = createDiscovery({ address: registry.address, logger: lineLogger(lines) });
+        const { logger, lines } = createLogRecorder();
+        await using owner = createDiscovery({ address: registry.address, logger });
         await using client = createDiscovery({ address: registry.address });
         const registrations = [owner.registrar.register(instance("user")), owner.registrar.register(instance("product"))];
         await Promise.all(registrations.map((registration) => registration.ready()));
@@ -255,7 +255,7 @@ function contract(start: () => Promise<TestRegistry>): void {
           ),
         ).toBe(true);
         await eventually(() => registrations.every(({ registered }) => registered));
-        expect(lines.filter((line) => line.includes("registered again"))).toHaveLength(2);
+        expect(lines.filter(({ message }) => message.includes("registered again"))).toHaveLength(2);
         // Time enough for all to come back has passed: what is still missing is gone.
         await eventually(() => orphans.last() === "" && !services.last()?.includes("orphan"), { timeoutMs: 20_000 });
         expect(services.last()).toEqual(expect.arrayContaining(["user", "product"]));
@@ -263,8 +263,8 @@ function contract(start: () => Promise<TestRegistry>): void {
     );
 
     test("leaves every set as it is, delays a registration, and bounds a deregistration", { timeout: 60_000 }, async () => {
-      const lines: string[] = [];
-      await using discovery = createDiscovery({ address: registry.address, logger: lineLogger(lines) });
+      const { logger, lines } = createLogRecorder();
+      await using discovery = createDiscovery({ address: registry.address, logger });
       const early = discovery.registrar.register(instance("early"));
       await early.ready();
       await using watch = watchOf(discovery, "early");
@@ -280,7 +280,7 @@ function contract(start: () => Promise<TestRegistry>): void {
       expect(performance.now() - startedMs).toBeLessThan(1_200);
       expect(watch.seen).toEqual([early.id]);
       expect(services.seen).toHaveLength(1);
-      const warnings = lines.filter((line) => line.includes("registry") && !line.includes("not deregistered"));
+      const warnings = lines.filter(({ message }) => message.includes("registry") && !message.includes("not deregistered"));
       expect(warnings).toHaveLength(1);
 
       await registry.revive();
@@ -345,12 +345,6 @@ async function register(consul: ConsulClient, id: string, name: string, { ttlMs 
     status: "passing",
     removeCriticalAfterMs: 60_000,
   });
-}
-
-function lineLogger(lines: string[]): Logger {
-  const add = (_: object, message: string): void => void lines.push(message);
-  const logger: Logger = { debug: () => {}, info: add, warn: add, error: add, child: () => logger };
-  return logger;
 }
 
 async function startConsul(): Promise<TestRegistry> {

@@ -1,12 +1,9 @@
-import { createFakeClock } from "@protoloom/testing";
+import { createFakeClock, createLogRecorder } from "@protoloom/testing";
 import { expect, test } from "vitest";
-import type { Logger } from "../base/logger.ts";
 import { createTroubleLog } from "./trouble-log.ts";
 
 test("a registry that fails 100 times a second is one line in 10 s, with the count, and one when it answers again", async () => {
-  const lines: object[] = [];
-  const add = (fields: object, message: string): void => void lines.push({ ...fields, message });
-  const logger: Logger = { debug: add, info: add, warn: add, error: add, child: () => logger };
+  const { logger, lines } = createLogRecorder();
   const clock = createFakeClock();
   const log = createTroubleLog(logger, clock);
   log.calm();
@@ -17,8 +14,8 @@ test("a registry that fails 100 times a second is one line in 10 s, with the cou
   log.calm();
   log.calm();
   expect(lines).toEqual([
-    { cause: "refused", failures: 1, message: "the registry fails" },
-    { cause: "refused", failures: 1_000, message: "the registry fails" },
-    { message: "the registry answers again" },
+    { cause: "refused", failures: 1, level: "warn", message: "the registry fails" },
+    { cause: "refused", failures: 1_000, level: "warn", message: "the registry fails" },
+    { level: "info", message: "the registry answers again" },
   ]);
 });

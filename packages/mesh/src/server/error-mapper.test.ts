@@ -4,11 +4,10 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { FixtureService } from "@protoloom/fixture";
 import { createFixtureService } from "@protoloom/fixture/service";
 import { StatusSchema } from "@protoloom/protos/google/rpc/status_pb";
+import { createLogRecorder } from "@protoloom/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Code } from "../base/code.ts";
 import { createEnvReader } from "../base/env-reader.ts";
-import type { Logger } from "../base/logger.ts";
-import { silentLogger } from "../base/logger.ts";
 import { MeshError } from "../base/mesh-error.ts";
 import { contractViolated, fromWireStatus } from "../contract/status.ts";
 import { errorTrailers, toMeshError } from "./error-mapper.ts";
@@ -18,8 +17,7 @@ import type { Server } from "./serve.ts";
 import { readServerConfig } from "./server-config.ts";
 
 const { echo } = FixtureService.definition;
-const errors: Record<string, unknown>[] = [];
-const logger: Logger = { ...silentLogger, error: (fields) => void errors.push(fields as Record<string, unknown>) };
+const { logger, lines } = createLogRecorder();
 let server: Server;
 let client: Client;
 let thrown: unknown;
@@ -138,11 +136,12 @@ describe("any other exception", () => {
     ["an object that looks like a status", { code: 5, details: secret, message: secret }],
     ["a MeshError with the code OK", new MeshError(Code.OK, secret)],
   ])("%s says nothing to the caller and everything to the log", async (_what, error) => {
-    errors.length = 0;
+    lines.length = 0;
     const failure = await fail(error);
     expect(failure.code).toBe(Code.INTERNAL);
     expect(`${failure.details}${failure.stack ?? ""}${detailsOf(failure)?.toString() ?? ""}`).not.toContain("SELECT");
     expect(received(failure).reason).toBe("INTERNAL_FAULT");
+    const errors = lines.filter(({ level }) => level === "error");
     expect(errors).toHaveLength(1);
     expect(errors[0]).toMatchObject({ method: "fixture.v1.FixtureService/Echo", code: "INTERNAL", reason: "INTERNAL_FAULT" });
     const cause = toMeshError(error).cause;

@@ -1,14 +1,8 @@
 import { InventoryService, ProductService } from "@protoloom/contracts";
-import {
-  createEndpoint,
-  createEnvReader,
-  createMesh,
-  createStaticResolver,
-  readServerConfig,
-  serve,
-  silentLogger,
-} from "@protoloom/mesh";
-import type { Client, Implementation } from "@protoloom/mesh";
+import { silentLogger } from "@protoloom/mesh";
+import type { Client, Clock } from "@protoloom/mesh";
+import { serveLocally } from "@protoloom/testing";
+import type { ObservedStreams } from "@protoloom/testing";
 import type { DatabasePlace } from "../../../../tools/databases.ts";
 import { openProductServices } from "../open-service.ts";
 
@@ -18,22 +12,13 @@ export interface ProductClients {
   readonly inventory: Client<typeof InventoryService>;
 }
 
-/** Serves the products of a place, and calls them over gRPC. `wrap` may put something around the handlers. */
+/** Serves the products of a place and their stock, and calls both over gRPC. `clock` is that of `OpenOptions`. */
 export async function startProducts(
   place: Pick<DatabasePlace, "name" | "url" | "dataDir">,
   resources: AsyncDisposableStack,
-  wrap: (service: Implementation) => Implementation = (service) => service,
+  { observed, ...options }: { readonly observed?: ObservedStreams; readonly clock?: Clock } = {},
 ): Promise<ProductClients> {
-  const services = await openProductServices(place, { logger: silentLogger, resources, name: place.name });
-  const config = readServerConfig(createEnvReader({ MESH_DRAIN_NOTICE_MS: "0", MESH_DRAIN_TIMEOUT_MS: "2000" }));
-  const server = resources.use(await serve({ services: services.map(wrap), config, logger: silentLogger }));
-  const [host = "", port = ""] = server.address.split(":");
-  const resolver = createStaticResolver({ product: [createEndpoint(host, Number(port))] });
-  const registrar = {
-    register() {
-      throw new Error("a service that is called by endpoint registers nowhere");
-    },
-  };
-  const mesh = resources.use(createMesh({ registryUrl: "http://127.0.0.1:1" }, { discovery: { resolver, registrar } }));
+  const services = await openProductServices(place, { ...options, logger: silentLogger, resources, name: place.name });
+  const { mesh } = resources.use(await serveLocally(observed?.wrap(services) ?? services));
   return { products: mesh.client(ProductService), inventory: mesh.client(InventoryService) };
 }

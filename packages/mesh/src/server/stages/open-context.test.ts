@@ -3,28 +3,19 @@ import type { CallOptions, ServiceError } from "@grpc/grpc-js";
 import { connect as connectHttp2 } from "node:http2";
 import { FixtureService } from "@protoloom/fixture";
 import { createFixtureService } from "@protoloom/fixture/service";
-import { eventually } from "@protoloom/testing";
+import { createLogRecorder, eventually } from "@protoloom/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { currentCall } from "../../base/call-context.ts";
 import type { CallContext } from "../../base/call-context.ts";
 import { systemClock } from "../../base/clock.ts";
 import { createEnvReader } from "../../base/env-reader.ts";
-import { silentLogger } from "../../base/logger.ts";
-import type { Logger } from "../../base/logger.ts";
 import { implement } from "../implement.ts";
 import { serve } from "../serve.ts";
 import type { Server } from "../serve.ts";
 import { readServerConfig } from "../server-config.ts";
 
 const { echo, chat, count } = FixtureService.definition;
-const lines: Record<string, unknown>[] = [];
-const write = (fields: object, message: string): void => void lines.push({ ...fields, message });
-const logger: Logger = {
-  ...silentLogger,
-  info: write,
-  error: write,
-  child: (bound) => ({ ...logger, error: (f, m) => write({ ...bound, ...f }, m) }),
-};
+const { logger, lines } = createLogRecorder();
 const aborts: { readonly afterMs: number; readonly reason: unknown }[] = [];
 let handle: (context: CallContext) => Promise<void>;
 let returned: string[] = [];
