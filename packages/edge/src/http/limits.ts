@@ -16,6 +16,11 @@ export interface HttpLimits {
   readonly stallTimeoutMs: number;
   /** Requests at once on one HTTP/2 connection. Default: 100 (Envoy, edge best practices). */
   readonly maxStreams: number;
+  /**
+   * HTTP/2 window of a connection, in bytes: what all its streams may send ahead, each within the 64 KiB of its own. With no more
+   * than those, one upload leaves nothing to the requests beside it. Default: 1 MiB (Envoy, edge best practices).
+   */
+  readonly connectionWindowBytes: number;
 }
 
 /** The limits in force where a configuration says nothing. */
@@ -28,6 +33,7 @@ export const defaultLimits: HttpLimits = {
   keepAliveTimeoutMs: 60_000,
   stallTimeoutMs: 30_000,
   maxStreams: 100,
+  connectionWindowBytes: 1_048_576,
 };
 
 /** Header fields of one request; more are refused, whatever their size. */

@@ -316,6 +316,15 @@ describe("a client that does not read", () => {
   });
 });
 
+test("a connection over HTTP/2 has a window for many uploads, each with the window of the protocol", async () => {
+  const session = connectHttp2(rig.url);
+  await new Promise((resolve) => session.once("remoteSettings", resolve));
+  await new Promise((resolve) => session.ping(resolve));
+  expect(session.state.remoteWindowSize).toBe(1_048_576);
+  expect(session.remoteSettings.initialWindowSize).toBe(65_535);
+  session.destroy();
+});
+
 test("streams that are reset at any moment, and connections that break, leave the process alive", async () => {
   const paths = ["/paths/x", "/paths:lookup", "/nope", "/healthz", "/edgetest.v1.EchoService/GetPath", "/blobs/x"];
   const headers = { ":method": "POST", "content-type": "application/json", "grpc-timeout": "x" };

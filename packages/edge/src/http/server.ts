@@ -138,6 +138,7 @@ function createHttp2(
   server.on("session", (session) => {
     // Asked later, the socket of a session that has ended throws.
     sessions.set(session, `${session.socket.remoteAddress ?? ""}:${session.socket.remotePort ?? 0}`);
+    session.setLocalWindowSize(limits.connectionWindowBytes);
     session.once("close", () => sessions.delete(session));
     // The session ends with its error; its streams are told by `aborted`.
     session.on("error", () => {});

@@ -80,6 +80,14 @@ function framed(message: Buffer, compressed = 0): Buffer {
 }
 
 describe("a connection", () => {
+  test("has a window for many uploads, each with the window of the protocol", async () => {
+    const session = open();
+    await new Promise((resolve) => session.once("remoteSettings", resolve));
+    await new Promise((resolve) => session.ping(resolve));
+    expect(session.state.remoteWindowSize).toBe(4_194_304);
+    expect(session.remoteSettings.initialWindowSize).toBe(65_535);
+  });
+
   test("may reset many calls without taking its neighbours along", async () => {
     expect(streamResetLimit.streamResetBurst).toBeGreaterThan(3_000);
     const session = open();
