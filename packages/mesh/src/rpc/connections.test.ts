@@ -405,6 +405,23 @@ describe("a connection", () => {
     upload.cancel();
   });
 
+  test("whose stream has sent all it has, however large, stays the only one", async () => {
+    let isRead = false;
+    await using server = await startRawServer((stream, headers) => {
+      if (headers["x-hold"] === "1") stream.resume().on("end", () => (isRead = true));
+      else echo(stream);
+    });
+    await using transport = transportTo([server.endpoint], { slowAfterMs: 0 });
+    const upload = transport.service("raw").stream({ ...call(60_000), metadata: { "x-hold": "1" } });
+    const sent = upload.send(Buffer.alloc(300_000));
+    upload.end();
+    await sent;
+    await eventually(() => isRead);
+    for (let count = 0; count < 10; count++) await transport.service("raw").unary(call(), ask);
+    expect(server.sessions).toHaveLength(1);
+    upload.cancel();
+  });
+
   test("whose upload flows stays the only one", async () => {
     let read = 0;
     await using server = await startRawServer((stream, headers) => {

@@ -73,11 +73,15 @@ export interface CallStream extends ClientHttp2Stream {
 /** Writes to a stream. False: it is full, and its listener will hear `onDrain`. */
 export function writeFrame(stream: CallStream, frame: Buffer): boolean {
   if (stream.write(frame)) return true;
-  if (stream[isFull] !== true) {
-    stream[isFull] = true;
-    stream[connectionOf]?.streamFull();
-    stream.once("drain", onDrain);
+  // One that has been destroyed is not full, and will not drain: its end is on its way.
+  if (stream[isFull] === true || !stream.writableNeedDrain) return false;
+  if (stream[isFull] === undefined) {
+    stream.on("drain", onDrain);
+    // Instead of it, when the stream is ended while it is full.
+    stream.on("finish", onDrain);
   }
+  stream[isFull] = true;
+  stream[connectionOf]?.streamFull();
   return false;
 }
 
@@ -94,6 +98,7 @@ function onTrailers(this: CallStream, headers: IncomingHttpHeaders, _flags: numb
 }
 
 function onDrain(this: CallStream): void {
+  if (this[isFull] !== true) return;
   this[isFull] = false;
   this[connectionOf]?.streamDrained();
   this[listenerOf]?.onDrain();
@@ -219,7 +224,10 @@ export class Http2Connection {
   /** Called by the streams of this connection when they close. */
   streamClosed(stream: CallStream, listener: StreamListener | undefined, error: Error | undefined): void {
     this.#streams--;
-    if (stream[isFull] === true) this.#fullStreams--;
+    if (stream[isFull] === true) {
+      stream[isFull] = false;
+      this.#fullStreams--;
+    }
     if (listener?.ended === false) listener.onClose(this.#failureOf(stream, error));
     if (this.#state.name === "ready") this.#owner.onRoom(this);
   }
