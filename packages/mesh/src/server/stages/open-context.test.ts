@@ -186,6 +186,26 @@ describe("the deadline", () => {
   });
 });
 
+test("a handler may take what it needs out of its context", async () => {
+  handle = async ({ setHeader, setTrailer, log, metadata, attempt }) => {
+    setHeader("x-attempt", String(attempt));
+    setTrailer("x-given", String(metadata["x-given"]));
+    log.info({}, "taken");
+  };
+  const metadata = new Metadata();
+  metadata.set("x-given", "g");
+  const seen: Record<string, unknown> = {};
+  await new Promise<void>((resolve) => {
+    const request = FixtureService.requests.echo({});
+    client
+      .makeUnaryRequest(echo.path, echo.requestSerialize, echo.responseDeserialize, request, metadata, () => {})
+      .on("metadata", (headers) => Object.assign(seen, headers.getMap()))
+      .on("status", (status) => resolve(void Object.assign(seen, status.metadata.getMap())));
+  });
+  expect(seen).toMatchObject({ "x-attempt": "1", "x-given": "g" });
+  expect(lines.find(({ message }) => message === "taken")).toMatchObject({ method: "fixture.v1.FixtureService/Echo" });
+});
+
 describe("cancelling", () => {
   test("reaches a unary handler within 100 ms", async () => {
     const entered = Promise.withResolvers<void>();

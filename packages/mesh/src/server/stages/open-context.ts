@@ -106,12 +106,13 @@ class OpenContext implements CallContext, OpenCall {
     return (this.#log ??= this.#logger.child({ method: this.method, requestId: this.requestId }));
   }
 
-  setHeader(name: string, value: string): void {
-    this.#call.setHeader(name, value);
+  // Getters, so that a handler may take the functions out of its context: `{ signal, setHeader }`.
+  get setHeader(): CallContext["setHeader"] {
+    return (name, value) => this.#call.setHeader(name, value);
   }
 
-  setTrailer(name: string, value: string): void {
-    this.#call.setTrailer(name, value);
+  get setTrailer(): CallContext["setTrailer"] {
+    return (name, value) => this.#call.setTrailer(name, value);
   }
 
   abort(reason: MeshError): void {
