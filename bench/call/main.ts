@@ -30,6 +30,12 @@ const benches: readonly { readonly kind: Kind; readonly pairs: readonly Pair[]; 
   { kind: "bidi", pairs: bare, parallel: 8 },
 ];
 
+const messagesOf: Readonly<Record<Kind, string>> = {
+  unary: "",
+  "server stream": ` with ${messagesPerStream} answers each`,
+  bidi: ` with ${messagesPerStream} requests and answers each`,
+};
+
 interface Window {
   /** Calls, or messages of streams. */
   readonly units: number;
@@ -124,8 +130,9 @@ async function measure(
   }
   for (const { child } of [...clients, ...Object.values(servers)]) child.disconnect();
   const unit = kind === "unary" ? "call" : "message";
-  const each = kind === "unary" ? "" : ` of ${messagesPerStream} messages each way that the kind has`;
-  console.log(`\n${kind}: ${windows} windows of ${ms} ms each, ${parallel} calls in flight${each}, 100 bytes a message\n`);
+  console.log(
+    `\n${kind}: ${windows} windows of ${ms} ms each, ${parallel} calls in flight${messagesOf[kind]}, 100 bytes a message\n`,
+  );
   print(rows, { pairs, unit });
 }
 
