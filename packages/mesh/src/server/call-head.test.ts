@@ -80,6 +80,11 @@ describe("the head of a call", () => {
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
   });
 
+  test("counts its bytes as HTTP/2 does, those of a name that comes several times too", () => {
+    expect(new CallHead({ ab: "cde", f: "" }, "p").bytes).toBe(2 + 3 + 32 + 1 + 32);
+    expect(new CallHead({ "set-cookie": ["x".repeat(1_000), "y".repeat(1_000)] }, "p").bytes).toBeGreaterThan(2_000);
+  });
+
   test("makes a request id where there is none, and counts attempts", () => {
     const first = new CallHead({}, "p");
     const second = new CallHead({ "x-request-id": "bad id", "grpc-previous-rpc-attempts": "2" }, "p");

@@ -44,7 +44,7 @@ export class CallHead {
     this.requestId = parseRequestId(textOf(headers["x-request-id"])) ?? randomUUID();
     this.traceparent = parseTraceparent(textOf(headers["traceparent"]));
     let bytes = 0;
-    for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0) + 32;
+    for (const name in headers) bytes += name.length + (textOf(headers[name])?.length ?? 0) + 32;
     this.bytes = bytes;
   }
 
