@@ -1,6 +1,8 @@
+import { isReserved } from "../rpc/headers.ts";
+
 /** True for a name that a handler may set, and that may be passed on: gRPC's own names and HTTP's are taken. */
-export function isCustomName(name: string): boolean {
-  return /^[0-9a-z_.-]+$/.test(name) && !name.startsWith("grpc-") && !/^(?:content-type|date|te|trailer|connection)$/.test(name);
+function isCustomName(name: string): boolean {
+  return /^[0-9a-z_.-]+$/.test(name) && !isReserved(name) && name !== "date" && name !== "trailer";
 }
 
 /**
@@ -17,6 +19,7 @@ export function pushMetadata(headers: string[], name: string, value: string): bo
 
 /** As `pushMetadata`, for what a handler sets: throws an error that says what is wrong. */
 export function pushOwnMetadata(headers: string[], name: string, value: string): void {
-  if (!isCustomName(name)) throw new Error(`${name} is no name for metadata: lower case, digits, "-", "_", ".", not "grpc-"`);
+  if (!isCustomName(name))
+    throw new Error(`${name} is no name for metadata: lower case, digits, "-", "_", ".", and none of gRPC or HTTP`);
   if (!pushMetadata(headers, name, value)) throw new Error(`the value of ${name} has characters that no header may have`);
 }

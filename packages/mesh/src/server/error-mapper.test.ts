@@ -82,6 +82,16 @@ describe("a MeshError", () => {
     expect(failure.metadata.get("x-bad")).toEqual([]);
   });
 
+  test.each(["connection", "keep-alive", "transfer-encoding", "upgrade", "content-length", "te", "host"])(
+    "does not carry %s, which belongs to HTTP",
+    async (name) => {
+      const failure = await fail(new MeshError(Code.ABORTED, "stale", { metadata: { [name]: "1", "x-hint": "h" } }));
+      expect(failure).toMatchObject({ code: Code.ABORTED, details: "stale" });
+      expect(failure.metadata.get(name)).toEqual([]);
+      expect(failure.metadata.get("x-hint")).toEqual(["h"]);
+    },
+  );
+
   test("without a reason has no details", async () => {
     expect(detailsOf(await fail(new MeshError(Code.ABORTED, "stale")))).toBeUndefined();
   });
