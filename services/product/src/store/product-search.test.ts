@@ -1,16 +1,13 @@
-import { silentLogger, systemClock } from "@protoloom/mesh";
+import { systemClock } from "@protoloom/mesh";
 import type { Clock } from "@protoloom/mesh";
-import { createPageTokens, newId, openDatabase } from "@protoloom/mesh/data";
 import type { Database } from "@protoloom/mesh/data";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../../tools/databases.ts";
-import type { DatabasePlace } from "../../../../tools/databases.ts";
 import { fold, normalText } from "../domain/product.ts";
 import type { Product, ProductFields } from "../domain/product.ts";
-import { productMigrations } from "./migrations.ts";
 import type { ProductTables } from "./migrations.ts";
-import { createProductStore } from "./product-store.ts";
+import { openProductStore } from "../test-rig/open-product-store.ts";
 import type { ProductFilter, ProductStore } from "./product-store.ts";
 
 /** Letters whose case, form, order or meaning for LIKE an engine could take in its own way. */
@@ -130,25 +127,15 @@ function compareIn(terms: readonly Term[]): (a: Product, b: Product) => number {
 describeOnEachEngine("a product search", (newPlace) => {
   let nowMs = 1_700_000_000_000;
   const clock: Clock = { ...systemClock, now: () => nowMs };
-  let place: DatabasePlace;
+  const resources = new AsyncDisposableStack();
   let database: Database<ProductTables>;
   let store: ProductStore;
 
   beforeAll(async () => {
-    place = newPlace("product");
-    database = await openDatabase<ProductTables>({ ...place, migrations: productMigrations, logger: silentLogger });
-    store = createProductStore({
-      database,
-      tokens: await createPageTokens(database, { domain: "product.v1" }),
-      clock,
-      newId,
-      record: async () => {},
-    });
+    const place = resources.use(newPlace("product"));
+    ({ database, store } = await openProductStore(place, resources, clock));
   });
-  afterAll(async () => {
-    await database[Symbol.asyncDispose]();
-    await place[Symbol.asyncDispose]();
-  });
+  afterAll(() => resources.disposeAsync());
 
   /** Writes to the store and to the model of it. */
   const write = async (model: Map<string, Product>, { kind, at, fields }: Write): Promise<void> => {

@@ -1,14 +1,12 @@
-import { silentLogger, systemClock } from "@protoloom/mesh";
+import { systemClock } from "@protoloom/mesh";
 import type { Clock } from "@protoloom/mesh";
-import { createPageTokens, newId, openDatabase, toEtag } from "@protoloom/mesh/data";
+import { toEtag } from "@protoloom/mesh/data";
 import type { Database } from "@protoloom/mesh/data";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeOnEachEngine } from "../../../../tools/databases.ts";
-import type { DatabasePlace } from "../../../../tools/databases.ts";
 import type { Product, ProductFields } from "../domain/product.ts";
-import { productMigrations } from "./migrations.ts";
 import type { ProductTables } from "./migrations.ts";
-import { createProductStore } from "./product-store.ts";
+import { openProductStore } from "../test-rig/open-product-store.ts";
 import type { ProductFilter, ProductStore } from "./product-store.ts";
 
 const anything: ProductFilter = { text: "", category: "" };
@@ -16,25 +14,15 @@ const anything: ProductFilter = { text: "", category: "" };
 describeOnEachEngine("the product store", (newPlace) => {
   let nowMs = 1_700_000_000_000;
   const clock: Clock = { ...systemClock, now: () => nowMs };
-  let place: DatabasePlace;
+  const resources = new AsyncDisposableStack();
   let database: Database<ProductTables>;
   let store: ProductStore;
 
   beforeAll(async () => {
-    place = newPlace("product");
-    database = await openDatabase<ProductTables>({ ...place, migrations: productMigrations, logger: silentLogger });
-    store = createProductStore({
-      database,
-      tokens: await createPageTokens(database, { domain: "product.v1" }),
-      clock,
-      newId,
-      record: async () => {},
-    });
+    const place = resources.use(newPlace("product"));
+    ({ database, store } = await openProductStore(place, resources, clock));
   });
-  afterAll(async () => {
-    await database[Symbol.asyncDispose]();
-    await place[Symbol.asyncDispose]();
-  });
+  afterAll(() => resources.disposeAsync());
 
   const create = async (fields: Partial<ProductFields>): Promise<Product> => {
     const all = { name: "thing", description: "", category: "", price: { currency: "EUR", minor: 100 }, ...fields };
