@@ -66,7 +66,6 @@ export abstract class PickedCall implements StreamListener, ConnectionWaiter {
   abstract onHeaders(headers: IncomingHttpHeaders, raw: RawHeaders, endOfStream: boolean): void;
   abstract onData(chunk: Buffer): void;
   abstract onTrailers(headers: IncomingHttpHeaders, raw: RawHeaders): void;
-  abstract onDrain(): void;
 
   /** Starts the call. */
   start(): void {
@@ -100,6 +99,9 @@ export abstract class PickedCall implements StreamListener, ConnectionWaiter {
     this.#neverSent(error);
     this.#next();
   }
+
+  /** Only a stream writes more than what it begins with. */
+  onDrain(): void {}
 
   onClose({ error, sent }: AttemptFailure): void {
     if (sent || !this.replayable()) return this.abort(error);

@@ -100,10 +100,6 @@ class UnaryCall extends PickedCall implements MessageSink {
     this.#finish(this.#message === undefined ? this.#missing() : undefined, raw);
   }
 
-  override onDrain(): void {
-    // The only message has been written.
-  }
-
   protected override fail(error: MeshError): void {
     this.#request.reject(error);
   }

@@ -1,5 +1,12 @@
 import { constants, createServer as createHttp2Server } from "node:http2";
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, ServerOptions } from "node:http2";
+import type {
+  Http2Server,
+  Http2Session,
+  IncomingHttpHeaders,
+  ServerHttp2Session,
+  ServerHttp2Stream,
+  ServerOptions,
+} from "node:http2";
 import { createServer as createNetServer } from "node:net";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import type { Clock } from "../base/clock.ts";
@@ -52,8 +59,8 @@ const connectionWindowBytes = 4_194_304;
 /** Listens for gRPC in plaintext. Throws an error that names the address when it cannot be listened on. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { config, clock } = options;
-  const sessions = new Set<ServerHttp2Session>();
-  const peers = new WeakMap<object, string>();
+  /** The open connections, each with the address of its caller. */
+  const sessions = new Map<Http2Session, string>();
   const http2 = createSessions(config);
 
   http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
@@ -63,15 +70,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       if (!stream.destroyed) stream.respond({ ":status": status }, { endStream: true });
       return;
     }
-    const peer = (stream.session === undefined ? undefined : peers.get(stream.session)) ?? "unknown";
+    const peer = (stream.session && sessions.get(stream.session)) ?? "unknown";
     const call = new IncomingCall(stream, new CallHead(headers, peer), config.maxMessageBytes);
     options.onCall(headers[":path"] ?? "", call);
   });
   http2.on("session", (session: ServerHttp2Session) => {
-    sessions.add(session);
-    session.setLocalWindowSize(connectionWindowBytes);
     const { remoteAddress, remotePort } = session.socket;
-    if (remoteAddress !== undefined) peers.set(session, formatAddress(remoteAddress, remotePort ?? 0));
+    sessions.set(session, remoteAddress === undefined ? "unknown" : formatAddress(remoteAddress, remotePort ?? 0));
+    session.setLocalWindowSize(connectionWindowBytes);
     const stopPreface = clock.after(prefaceTimeoutMs, () => session.destroy());
     session.once("remoteSettings", stopPreface);
     const stopWatch = watchPeer(session, { clock, timeMs: config.keepaliveTimeMs, timeoutMs: config.keepaliveTimeoutMs });
@@ -89,11 +95,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     port: (net.address() as AddressInfo).port,
     async goAway() {
       net.close();
-      await Promise.all([...sessions].map((session) => closeGracefully(session, clock)));
+      await Promise.all([...sessions.keys()].map((session) => closeGracefully(session, clock)));
     },
     close() {
       net.close();
-      for (const session of sessions) session.destroy();
+      for (const session of sessions.keys()) session.destroy();
     },
   };
 }
@@ -136,7 +142,7 @@ function refusalStatus(headers: IncomingHttpHeaders): number | undefined {
  * The GOAWAY in two steps of grpc-go and grpc-java: one that still admits the streams that are on their way, then the one
  * that closes. Theirs has a ping between the two; nghttp2 sends none on a connection without streams after a GOAWAY.
  */
-async function closeGracefully(session: ServerHttp2Session, clock: Clock): Promise<void> {
+async function closeGracefully(session: Http2Session, clock: Clock): Promise<void> {
   if (session.destroyed) return;
   const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
   session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);

@@ -12,20 +12,14 @@ export function logCall(
   { name, logger, meter, clock }: Pick<StageParts, "name" | "logger" | "meter" | "clock">,
 ): Handle {
   const quiet = name.startsWith("grpc.");
-  const labelsOf = new Map<Code, { readonly method: string; readonly code: string }>();
-  const labels = (code: Code): { readonly method: string; readonly code: string } => {
-    const known = labelsOf.get(code) ?? { method: name, code: codeName(code) };
-    labelsOf.set(code, known);
-    return known;
-  };
   function write(call: IncomingCall, startedMs: number, error: MeshError | undefined): void {
     const code = error?.code ?? Code.OK;
     const ms = Math.round((clock.monotonicMs() - startedMs) * 1_000) / 1_000;
-    const counted = labels(code);
-    meter.count("mesh_server_calls_total", counted);
-    meter.record("mesh_server_call_seconds", ms / 1_000, counted);
+    const labels = { method: name, code: codeName(code) };
+    meter.count("mesh_server_calls_total", labels);
+    meter.record("mesh_server_call_seconds", ms / 1_000, labels);
     const { peer, requestId, traceparent } = call.head;
-    const fields: Record<string, unknown> = { method: name, code: counted.code, ms, peer, requestId };
+    const fields: Record<string, unknown> = { ...labels, ms, peer, requestId };
     if (traceparent !== undefined) fields["traceId"] = traceparent.slice(3, 35);
     if (error?.reason !== undefined) fields["reason"] = error.reason;
     if (error !== undefined && faults.has(code)) logger.error({ ...fields, err: error.cause ?? error }, "call");
