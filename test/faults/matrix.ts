@@ -31,7 +31,7 @@ const { values } = parseArgs({
 /** Full durations are those of processes with their defaults. */
 const times: RowTimes = values.quick ? { stoppedMs: 3_000, awayMs: 6_000 } : { stoppedMs: 10_000, awayMs: 60_000 };
 const env: Readonly<Record<string, string>> = values.quick ? { MESH_DRAIN_TIMEOUT_MS: "1500", MESH_DRAIN_NOTICE_MS: "500" } : {};
-const trouble = values.quick ? { lastsMs: 1_200, waitMs: 1_000 } : { lastsMs: 10_000, waitMs: 10_000 };
+const trouble = values.quick ? { lastsMs: 3_000, waitMs: 1_000 } : { lastsMs: 10_000, waitMs: 10_000 };
 
 const matrix = [
   "| service, registry | fault | calls | failed | p50 / p99 / max of the others, ms | figures |",

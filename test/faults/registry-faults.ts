@@ -64,8 +64,8 @@ function answerWith(fault: RegistryFault | undefined): RegistryTrouble["begin"] 
 }
 
 /**
- * Calls two of the three addresses, 300 times a second, while the registry is in trouble for `lastsMs`; then the registry lists
- * the third as well. `waitMs` is how long it may hold a query.
+ * Calls two of the three addresses, 300 times a second, while the registry is healthy for `lastsMs`, and in trouble for as long;
+ * then the registry lists the third as well. `waitMs` is how long it may hold a query.
  */
 export async function runTrouble(
   trouble: RegistryTrouble,
@@ -80,7 +80,8 @@ export async function runTrouble(
   await client.echo({});
   const load = startOpenLoop(callsPerSecond, async () => (await client.echo({ delayMs: 20 })).instance);
   try {
-    const before = await cpuShare(() => delay(1_000));
+    // As long as the trouble: a single collection of garbage is a tenth of a core in one second, and would decide.
+    const before = await cpuShare(() => delay(lastsMs));
     const requestsBefore = registry.queries + registry.evidence;
     const beganMs = performance.now();
     const end = trouble.begin(registry, listed);
